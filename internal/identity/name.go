@@ -1,0 +1,42 @@
+package identity
+
+import (
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// FoldName brings a typed name to the one form that crosses to banks: full-width katakana, one space between
+// family and given name. Hiragana and half-width kana are taken; nothing else is changed.
+func FoldName(s string) string {
+	s = norm.NFKC.String(s)
+	s = strings.Map(func(r rune) rune {
+		if r >= 'ぁ' && r <= 'ゖ' {
+			return r - 'ぁ' + 'ァ'
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// validName wants at least two parts of katakana: a bank matches family and given name.
+func validName(s string) bool {
+	parts := strings.Split(s, " ")
+	if len(parts) < 2 || len(s) > 200 {
+		return false
+	}
+	for _, p := range parts {
+		if p == "" {
+			return false
+		}
+		for _, r := range p {
+			if (r < 'ァ' || r > 'ヺ') && r != 'ー' && r != '・' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Person is what a keyed hash of name and birth date is made of, to find namesakes.
+func Person(nameKana, birthDate string) []string { return []string{FoldName(nameKana), birthDate} }
