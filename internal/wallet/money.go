@@ -1,0 +1,227 @@
+package wallet
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/money"
+)
+
+// The wallet's chart of accounts. What the service owes is positive: e-money of holders, takings of shops.
+// What banks owe the service for booked debits is negative, and bounded by the cap of M8.
+const (
+	kindAvailable  = "available"
+	kindMaturing   = "maturing"
+	kindReversing  = "reversing"
+	kindReceivable = "receivable"
+	kindShop       = "shop"
+)
+
+// Available holds e-money that may be used for everything.
+func Available(sub id.Subject) ledger.AccountID { return ledger.AccountID("available/" + sub) }
+
+// Maturing holds e-money charged over a link that was cooling or limited (M10): one account a link, so that
+// the day it becomes available is exact.
+func Maturing(sub id.Subject, link id.Link) ledger.AccountID {
+	return ledger.AccountID("maturing/" + string(sub) + "/" + string(link))
+}
+
+// Reversing holds e-money that goes back to a bank whose answer is still to come.
+func Reversing(sub id.Subject) ledger.AccountID { return ledger.AccountID("reversing/" + sub) }
+
+// Receivable is what a bank owes for debits it booked; its floor is the cap on unsettled receipts (M8).
+func Receivable(issuer id.Issuer) ledger.AccountID {
+	host := string(issuer)
+	if _, rest, ok := strings.Cut(host, "://"); ok {
+		host = rest
+	}
+	host, _, _ = strings.Cut(host, "/")
+	return ledger.AccountID("receivable/" + host)
+}
+
+// ShopAccount is what the service owes a shop.
+func ShopAccount(shop ShopID) ledger.AccountID { return ledger.AccountID("shop/" + shop) }
+
+// ChargeLimit is the rolling limit of a holder's charges over all links (M1).
+func ChargeLimit(sub id.Subject) ledger.LimitID { return ledger.LimitID("charge/" + sub) }
+
+// MoneyPolicy is what configuration may decide about money, within compiled bounds.
+type MoneyPolicy struct {
+	Each, Day, Month money.Yen // a holder's charges: one, in any 24 hours, in any 30 days (M1)
+	HolderCap        money.Yen // all e-money of one holder
+	BankCap          money.Yen // booked and possible debits of one bank that it has not settled (M8)
+}
+
+// The bounds no configuration passes: the figures of the incident for charges, and what the law allows a
+// holder of a type 2 operator to keep without a purpose (M6).
+const (
+	MaxCharge    money.Yen = 300_000
+	MaxHolderCap money.Yen = 1_000_000
+	MaxBankCap   money.Yen = 1_000_000_000
+)
+
+// DefaultMoney is the policy where configuration says nothing.
+func DefaultMoney() MoneyPolicy {
+	return MoneyPolicy{Each: 100_000, Day: 100_000, Month: 300_000, HolderCap: MaxHolderCap, BankCap: 100_000_000}
+}
+
+// Or fills what is zero from another policy.
+func (p MoneyPolicy) Or(other MoneyPolicy) MoneyPolicy {
+	for _, f := range []struct{ to, from *money.Yen }{
+		{&p.Each, &other.Each}, {&p.Day, &other.Day}, {&p.Month, &other.Month},
+		{&p.HolderCap, &other.HolderCap}, {&p.BankCap, &other.BankCap},
+	} {
+		if *f.to == 0 {
+			*f.to = *f.from
+		}
+	}
+	return p
+}
+
+// Check refuses a policy outside the compiled bounds, naming the field.
+func (p MoneyPolicy) Check() error {
+	for _, f := range []struct {
+		name     string
+		have, to money.Yen
+	}{
+		{"charge_each", p.Each, MaxCharge}, {"charge_24_hours", p.Day, MaxCharge}, {"charge_30_days", p.Month, MaxCharge},
+		{"holder_cap", p.HolderCap, MaxHolderCap}, {"bank_cap", p.BankCap, MaxBankCap},
+	} {
+		if f.have < 1 || f.have > f.to {
+			return fmt.Errorf("wallet: %s is %d, but must be 1 to %d yen", f.name, f.have, f.to)
+		}
+	}
+	return nil
+}
+
+// limit is a holder's rolling limit as the policy sets it.
+func (p MoneyPolicy) limit(sub id.Subject) ledger.Limit {
+	return ledger.Limit{ID: ChargeLimit(sub), Each: p.Each, Day: p.Day, Month: p.Month}
+}
+
+// MoneyDeps is what the money half of a wallet is made of.
+type MoneyDeps struct {
+	Policy MoneyPolicy
+	Shops  []Shop
+	Books  Books
+}
+
+// Books reads what the ledger has committed. An account or limit that does not exist is reported by its
+// second result.
+type Books interface {
+	Account(ctx context.Context, a ledger.AccountID) (ledger.Account, bool, error)
+	Limit(ctx context.Context, l ledger.LimitID) (ledger.Limit, bool, error)
+	// Usage is what a limit has counted in the 24 hours and the 30 days before now.
+	Usage(ctx context.Context, l ledger.LimitID, now time.Time) (day, month money.Yen, err error)
+}
+
+// MoneyStore is what the wallet keeps about money beside the ledger. What is not there is fault.NotFound.
+type MoneyStore interface {
+	ChargeStore
+	PaymentStore
+	HistoryStore
+	StatementStore
+}
+
+// HolderAccounts opens what a new holder needs: her e-money accounts and the limit of her charges. The
+// requests may stand in one batch with the one that writes the holder; repeated, they change nothing.
+func (w *Wallet) HolderAccounts(sub id.Subject) []ledger.Request {
+	now, p := w.Now(), w.Money.Policy
+	return []ledger.Request{
+		{At: now, Do: ledger.Open{Account: ledger.Account{ID: Available(sub), Kind: kindAvailable, Ceiling: p.HolderCap}}},
+		{At: now, Do: ledger.Open{Account: ledger.Account{ID: Reversing(sub), Kind: kindReversing, Ceiling: p.HolderCap}}},
+		{At: now, Do: ledger.SetLimit{Limit: p.limit(sub)}},
+	}
+}
+
+// openShops gives every configured shop its account.
+func (w *Wallet) openShops(ctx context.Context) error {
+	rs := make([]ledger.Request, 0, len(w.Money.Shops))
+	for _, s := range w.Money.Shops {
+		a := ledger.Account{ID: ShopAccount(s.ID), Kind: kindShop, Ceiling: money.Max}
+		rs = append(rs, ledger.Request{At: w.Now(), Do: ledger.Open{Account: a}})
+	}
+	return w.openAll(ctx, rs)
+}
+
+// openAll opens accounts that may be there already: an account keeps the bounds it was opened with.
+func (w *Wallet) openAll(ctx context.Context, rs []ledger.Request) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	results, err := w.Ledger.SubmitAll(ctx, rs)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if !r.OK() && r.Outcome != ledger.Mismatch {
+			return fault.New(fault.Internal, "wallet.openAll", fmt.Errorf("opening an account: outcome %d", r.Outcome))
+		}
+	}
+	return nil
+}
+
+// holdings is a holder's e-money in all, with what may still arrive.
+func (w *Wallet) holdings(ctx context.Context, sub id.Subject, links []Link) (money.Yen, error) {
+	var sum money.Yen
+	for _, a := range append(maturingOf(sub, links), Available(sub), Reversing(sub)) {
+		acc, found, err := w.Money.Books.Account(ctx, a)
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			sum = money.MustAdd(sum, money.MustAdd(acc.Balance, acc.HeldIn))
+		}
+	}
+	return sum, nil
+}
+
+func maturingOf(sub id.Subject, links []Link) []ledger.AccountID {
+	var out []ledger.AccountID
+	for _, l := range links {
+		out = append(out, Maturing(sub, l.ID))
+	}
+	return out
+}
+
+// subjects makes the decisions about one holder's money happen one after the other where they need more than
+// one account: the cap on all e-money of a holder, and the choice of the accounts a payment takes.
+type subjects struct {
+	mu   sync.Mutex
+	held map[id.Subject]*subjectLock
+}
+
+type subjectLock struct {
+	mu    sync.Mutex
+	users int
+}
+
+// lock waits for the holder's turn and returns what ends it.
+func (s *subjects) lock(sub id.Subject) func() {
+	s.mu.Lock()
+	if s.held == nil {
+		s.held = map[id.Subject]*subjectLock{}
+	}
+	l := s.held[sub]
+	if l == nil {
+		l = &subjectLock{}
+		s.held[sub] = l
+	}
+	l.users++
+	s.mu.Unlock()
+	l.mu.Lock()
+	return func() {
+		l.mu.Unlock()
+		s.mu.Lock()
+		if l.users--; l.users == 0 {
+			delete(s.held, sub)
+		}
+		s.mu.Unlock()
+	}
+}
