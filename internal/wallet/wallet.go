@@ -52,6 +52,7 @@ type Deps struct {
 	Now      clock.Now
 	Rand     io.Reader // crypto/rand.Reader, or a seeded source in a simulation
 	Log      *slog.Logger
+	Money    MoneyDeps
 }
 
 // Messages signs for the service and verifies what banks signed, against the keys the service pinned.
@@ -78,7 +79,8 @@ type Secrets interface {
 // Wallet is one service. Its methods may be called at the same time from many goroutines.
 type Wallet struct {
 	Deps
-	wake chan struct{} // something was put into the outbox
+	wake     chan struct{} // something was put into the outbox
+	subjects subjects      // one decision about a holder's money at a time
 }
 
 // New puts a wallet together.
