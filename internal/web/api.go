@@ -1,0 +1,171 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/observe"
+)
+
+// maxBody bounds the body of an API call.
+const maxBody = 256 << 10
+
+// NewAPI describes a role's interface for programs from the code that serves it: OpenAPI 3.1 at
+// /openapi.json, read by people at /reference. Bodies with a duplicate or unknown key are refused before
+// huma sees them. Register operations with Register.
+func NewAPI(mux *http.ServeMux, title, version, description string) huma.API {
+	c := huma.DefaultConfig(title, version)
+	c.Info.Description = description
+	c.CreateHooks = nil // no $schema in answers
+	c.Transformers = []huma.Transformer{ourProblem}
+	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", "/openapi"
+	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	c.DefaultFormat = "application/json"
+	c.RejectUnknownQueryParameters = true
+	reference(mux, title)
+	return humago.New(strictMux{mux}, c)
+}
+
+// Register adds an operation whose errors are *fault.Error and reach the caller as problem+json.
+func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	schema := huma.SchemaFromType(api.OpenAPI().Components.Schemas, typeOfProblem)
+	op.Responses["default"] = &huma.Response{
+		Description: "A problem (RFC 9457): kind, rule where one refuses, and words for people.",
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+	}
+	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			observe.Failed(ctx, err)
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// ourProblem turns what huma says of a malformed request into our problem.
+func ourProblem(ctx huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := problemOf(ctx.Context(), &fault.Error{Kind: kindOf(e.Status), Op: "web.api"})
+	p.Status = e.Status
+	for _, d := range e.Errors {
+		if d != nil {
+			p.Errors = append(p.Errors, ProblemField{Where: d.Location, What: d.Message}) // never the value itself
+		}
+	}
+	observe.Failed(ctx.Context(), fault.New(kindOf(e.Status), "web.api", fmt.Errorf("%s: %v", e.Detail, p.Errors)))
+	return p, nil
+}
+
+func kindOf(status int) fault.Kind {
+	switch {
+	case status == http.StatusNotFound:
+		return fault.NotFound
+	case status == http.StatusTooManyRequests:
+		return fault.Busy
+	case status >= 500:
+		return fault.Internal
+	}
+	return fault.Invalid
+}
+
+// strictMux checks each JSON body before its operation reads it.
+type strictMux struct{ *http.ServeMux }
+
+// HandleFunc registers a route behind the check of its body.
+func (m strictMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	m.ServeMux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if safe(r.Method) || r.Body == nil || r.Body == http.NoBody {
+			h(w, r)
+			return
+		}
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			Problem(w, r, badBody("読み取れません。大きすぎる可能性があります。", "The body could not be read; it may be too large.", err))
+			return
+		}
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); len(b) > 0 && (err != nil || kind != "application/json") {
+			Problem(w, r, badBody("Content-Type は application/json にしてください。", "Content-Type must be application/json.", err))
+			return
+		}
+		if err := distinctKeys(b); len(b) > 0 && err != nil {
+			Problem(w, r, badBody("JSON が正しくないか、同じキーが二度あります。", "Not JSON, or a key stands twice.", err))
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		h(w, r)
+	})
+}
+
+func badBody(ja, en string, err error) error {
+	return &fault.Error{Kind: fault.Invalid, Op: "web.body", Err: err, Public: fault.Text{JA: ja, EN: en}}
+}
+
+// distinctKeys reads one JSON value and refuses a key that stands twice in one object, which parsers
+// read in different ways, and anything after the value.
+func distinctKeys(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := distinctValue(dec, 0); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// maxDepth bounds how deep a body may nest.
+const maxDepth = 32
+
+func distinctValue(dec *json.Decoder, depth int) error {
+	tok, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := tok.(json.Delim)
+	if !ok {
+		return nil
+	}
+	if depth == maxDepth {
+		return errors.New("nested too deep")
+	}
+	var keys []string
+	for dec.More() {
+		if open == '{' {
+			tok, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			key, _ := tok.(string)
+			if slices.Contains(keys, key) {
+				return errors.New("duplicate key")
+			}
+			if keys = append(keys, key); len(keys) > 1000 {
+				return errors.New("too many keys")
+			}
+		}
+		if err := distinctValue(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token()
+	return err
+}

@@ -1,0 +1,84 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/observe"
+)
+
+// Wrap puts everything around a role's routes that pages and APIs need: headers, language, protection
+// against forged posts, the session (nil for none), our own 404 and 405, and the static files. What lies
+// under Options.API gets no session and answers problem+json. Put observe.Wide around the result.
+func (s *Site) Wrap(mux *http.ServeMux, sessions *scs.SessionManager) http.Handler {
+	routes := observe.Routed(s.fallback(mux))
+	pages := routes
+	if sessions != nil {
+		sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
+			s.Error(w, r, fault.New(fault.Unavailable, "web.session", err))
+		}
+		pages = sessions.LoadAndSave(pages)
+	}
+	pages = chooseLanguage(s.guard(pages), s.o.HTTPS)
+	return headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, staticPrefix):
+			s.assets.ServeHTTP(w, r)
+		case s.isAPI(r):
+			routes.ServeHTTP(w, r)
+		default:
+			pages.ServeHTTP(w, r)
+		}
+	}), s.o.HTTPS)
+}
+
+func (s *Site) isAPI(r *http.Request) bool {
+	for _, p := range s.o.API {
+		if strings.HasPrefix(r.URL.Path, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// fallback answers what no route takes in our own words; the mux itself would answer bare text.
+func (s *Site) fallback(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		probe := &statusProbe{header: http.Header{}}
+		h.ServeHTTP(probe, r)
+		err := error(&fault.Error{Kind: fault.NotFound, Op: "web.route"})
+		status := http.StatusNotFound
+		if probe.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", probe.header.Get("Allow"))
+			status = probe.status
+			err = &fault.Error{Kind: fault.Invalid, Op: "web.route", Public: fault.Text{
+				JA: "このアドレスではその操作はできません。", EN: "This address does not take that method."}}
+		}
+		observe.Failed(r.Context(), err)
+		if s.isAPI(r) {
+			p := problemOf(r.Context(), err)
+			p.Status, p.Title = status, heading(status).EN
+			writeProblem(w, p)
+			return
+		}
+		s.errorStatus(w, r, status, err)
+	})
+}
+
+// statusProbe takes an answer and keeps only its status and headers.
+type statusProbe struct {
+	header http.Header
+	status int
+}
+
+func (p *statusProbe) Header() http.Header         { return p.header }
+func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *statusProbe) WriteHeader(status int)      { p.status = status }
