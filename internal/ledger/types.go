@@ -8,7 +8,15 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 )
 
-// The identifiers of the ledger. They are chosen by the caller, permanent, at most 120 bytes.
+// What one request may hold.
+const (
+	MaxID     = 120               // bytes of an identifier
+	MaxMemo   = 1000              // bytes of a memo
+	MaxLegs   = 100               // legs of a transfer
+	MaxAmount = 1_000_000_000_000 // yen that one transfer moves in all: sums over millions of them stay in range
+)
+
+// The identifiers of the ledger. They are chosen by the caller, permanent, 1 to MaxID bytes.
 type (
 	AccountID  string // "available/sub_…", "deposit/dep_…"
 	TransferID string // the idempotency key of a transfer or hold: "maru/deb_…"
@@ -30,7 +38,7 @@ type Account struct {
 	HeldOut, HeldIn money.Yen // open holds: still to be debited, still to be credited
 	FrozenIn        bool      // no new transfer or hold may credit it; open holds still post
 	FrozenOut       bool      // no new transfer or hold may debit it; open holds still post
-	Version         int64     // counts changes
+	Version         int64     // counts changes; a line of the history carries the version it made
 }
 
 // Free is what may still be debited: Balance - HeldOut - Floor.
@@ -87,18 +95,27 @@ type Request struct {
 // the request carries; the role's store knows its types.
 type Write any
 
-// Action is one of Open, Move, Hold, Post, Void, Bury, SetGate, SetLimit, Freeze and Note.
+// Action is one of Open, Bound, Freeze, Move, Hold, Post, Void, Bury, SetGate, SetLimit and Note.
 type Action interface{ action() }
 
-// Open creates an account with balance 0. The same account again is a repeat.
+// Open creates an account with balance 0; Floor must not be above 0 nor Ceiling below it. The same kind,
+// floor and ceiling again is a repeat, others are a Mismatch.
 type Open struct{ Account Account }
 
-// Move transfers all its legs or none. A Final refusal is kept under the id and answered for ever;
-// otherwise a refused id may be tried again.
+// Bound changes the floor and ceiling of an account. A balance beyond them stays: then only what brings
+// it nearer is allowed, and open holds still post.
+type Bound struct {
+	Account        AccountID
+	Floor, Ceiling money.Yen
+}
+
+// Move transfers all its legs or none, and is judged on what all legs together do to each account. A
+// Final refusal is kept under the id and answered for ever; otherwise a refused id may be tried again. A
+// malformed one (Overflow) is never kept. A repeat is the same in Kind, Legs, Gate, Limits and Memo.
 type Move struct {
 	ID     TransferID
-	Kind   string // "charge", "payment", "reversal"
-	Legs   []Leg
+	Kind   string    // "charge", "payment", "reversal"
+	Legs   []Leg     // at most MaxLegs, together at most MaxAmount
 	Gate   GateID    // "" for none
 	Device string    // thumbprint of the device whose proof the caller verified
 	Limits []LimitID // each is charged with the sum of the legs
@@ -116,10 +133,11 @@ type Post struct{ ID TransferID }
 type Void struct{ ID TransferID }
 
 // Bury writes a tombstone: an id never seen is refused for ever (M12, cancel if unseen).
-// If the id is known the result repeats what became of it.
+// The outcome is what became of the id: Buried, now or before, or the repeated result of its Move or Hold.
 type Bury struct{ ID TransferID }
 
-// SetGate writes a gate. IfVersion is the version it must have now, 0 if it must not exist.
+// SetGate writes a gate. IfVersion is the version it must have now, 0 if it must not exist. The same gate
+// with the same IfVersion again is a repeat.
 type SetGate struct {
 	Gate      Gate
 	IfVersion int64
@@ -138,6 +156,7 @@ type Freeze struct {
 type Note struct{}
 
 func (Open) action()     {}
+func (Bound) action()    {}
 func (Move) action()     {}
 func (Hold) action()     {}
 func (Post) action()     {}
@@ -163,10 +182,10 @@ const (
 	GateLimited          // over the gate's LimitedCap; Result.Until
 	WrongDevice          // the proof is of another device than the gate's
 	Unknown              // an account, hold, gate or limit that does not exist: Result.Reason
-	Buried               // a tombstone stands at the id
+	Buried               // a tombstone stands at the id; Repeated says whether it stood there before
 	Ended                // the hold was ended the other way
 	Stale                // the gate is not at IfVersion
-	Overflow             // amounts out of range, a leg that is not positive, or no legs
+	Overflow             // malformed: ids, amounts or times out of range, no legs or too many, a leg that is not positive or within one account
 )
 
 // Window is the part of a limit that was passed.
@@ -185,12 +204,13 @@ type Result struct {
 	Repeated bool      // the id was decided before; Outcome and At are those of the first time
 	At       time.Time // when the transfer was first decided (booked at, for a Move)
 	Open     bool      // for a hold that is neither posted nor voided
+	Voided   bool      // for a hold that was voided; Outcome is still that of the Hold
 
 	Account AccountID // Insufficient, Full, Frozen
 	Limit   LimitID   // OverLimit
 	Window  Window    // OverLimit
-	Left    money.Yen // what would still have passed: Insufficient, Full, OverLimit, GateLimited
-	Reason  string    // GateShut, Unknown
+	Left    money.Yen // what would still have passed there: Insufficient, Full, OverLimit, GateLimited
+	Reason  string    // GateShut: its Shut, "cooling" or "expired"; Unknown: "account", "hold", "gate", "limit"
 	Until   time.Time // GateShut, GateLimited
 }
 

@@ -1,0 +1,295 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/fault"
+)
+
+// What a Store answers from Commit besides success.
+var (
+	ErrMoved   = errors.New("ledger: the books have moved on")
+	ErrUnknown = errors.New("ledger: the outcome of the commit is not known")
+)
+
+// ErrClosed is the cause of a request's failure after Close.
+var ErrClosed = errors.New("ledger: closed")
+
+// Options tune a Ledger; the zero value is right.
+type Options struct {
+	Queue    int // requests that may wait before Submit answers fault.Busy; 0: 10,000
+	MaxBatch int // requests in a commit; 0: 1,000
+
+	// AfterCommit, if set, is called after every commit that carried rows of the role, before their callers
+	// are answered: to wake who delivers an outbox. It must not block.
+	AfterCommit func()
+}
+
+// Ledger decides requests and commits them in the order in which they arrive. What arrives while a commit
+// runs is the next commit: nobody waits for a timer, and under load one fsync carries many requests.
+type Ledger struct {
+	store Store
+	opts  Options
+
+	mu      sync.Mutex
+	queue   []*call
+	waiting int // requests in queue
+	closed  bool
+
+	wake chan struct{} // holds one token where queue may have work, or closed is set
+	done chan struct{} // closed when the committer has ended
+}
+
+// call is what one Submit or SubmitAll asks: it is committed whole or fails whole.
+type call struct {
+	reqs    []Request
+	results []Result
+	err     error
+	answer  chan struct{} // closed once results or err stand
+}
+
+// New starts the committer of a store. There should be one Ledger per set of books; a second one in another
+// process is safe and slow.
+func New(store Store, opts Options) *Ledger {
+	if opts.Queue == 0 {
+		opts.Queue = 10_000
+	}
+	if opts.MaxBatch == 0 {
+		opts.MaxBatch = 1_000
+	}
+	l := &Ledger{store: store, opts: opts, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go l.work()
+	return l
+}
+
+// Submit asks one thing and waits until its answer is durable. A refusal is a Result, not an error. The
+// errors are fault.Busy (too much waits; nothing was done), fault.Unavailable (closed, the store is out of
+// order, or ctx ended first: the outcome is not known, ask again with the same id) and fault.Internal (Then
+// panicked or its rows cannot be stored; nothing was done).
+func (l *Ledger) Submit(ctx context.Context, r Request) (Result, error) {
+	results, err := l.SubmitAll(ctx, []Request{r})
+	if err != nil {
+		return Result{}, err
+	}
+	return results[0], nil
+}
+
+// SubmitAll asks several things that are decided one after the other in one commit. Each has its own
+// outcome: one may be refused while the others are done. An error is that of all.
+func (l *Ledger) SubmitAll(ctx context.Context, rs []Request) ([]Result, error) {
+	if len(rs) == 0 {
+		return nil, nil
+	}
+	c := &call{reqs: rs, answer: make(chan struct{})}
+	if err := l.enqueue(ctx, c); err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.answer:
+		return c.results, c.err
+	case <-ctx.Done():
+		return nil, fault.New(fault.Unavailable, "ledger.Submit", ctx.Err())
+	}
+}
+
+func (l *Ledger) enqueue(ctx context.Context, c *call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return fault.New(fault.Unavailable, "ledger.Submit", ctx.Err())
+	case l.closed:
+		return fault.New(fault.Unavailable, "ledger.Submit", ErrClosed)
+	case l.waiting > 0 && l.waiting+len(c.reqs) > l.opts.Queue:
+		return fault.New(fault.Busy, "ledger.Submit", fmt.Errorf("%d requests wait", l.waiting))
+	}
+	l.queue = append(l.queue, c)
+	l.waiting += len(c.reqs)
+	l.signal()
+	return nil
+}
+
+func (l *Ledger) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close refuses new requests, finishes those that wait, and returns when the last is answered.
+func (l *Ledger) Close() {
+	l.mu.Lock()
+	l.closed = true
+	l.signal()
+	l.mu.Unlock()
+	<-l.done
+}
+
+// work is the committer.
+func (l *Ledger) work() {
+	defer close(l.done)
+	for {
+		batch, closed := l.next()
+		switch {
+		case len(batch) > 0:
+			l.run(batch)
+		case closed:
+			return
+		default:
+			<-l.wake
+		}
+	}
+}
+
+// next takes the oldest calls off the queue: as many as fit a batch, and at least one.
+func (l *Ledger) next() (batch []*call, closed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, size := 0, 0
+	for n < len(l.queue) && (n == 0 || size+len(l.queue[n].reqs) <= l.opts.MaxBatch) {
+		size += len(l.queue[n].reqs)
+		n++
+	}
+	batch = l.queue[:n:n]
+	l.queue = l.queue[n:]
+	l.waiting -= size
+	return batch, l.closed
+}
+
+// attempts bounds how often a batch is tried again while the store cannot say what became of it, or while
+// another process keeps writing first. Together the pauses are about a second.
+const attempts = 8
+
+// run answers every call of a batch. What cannot be stored is looked for by halves and refused alone.
+func (l *Ledger) run(batch []*call) {
+	var tried *attempt // the last one, while its outcome is not known
+	var err error
+	for try := range attempts {
+		if try > 1 {
+			time.Sleep(2 * time.Millisecond << try) // only after two failures in a row
+		}
+		var a *attempt
+		if a, err = l.decide(batch); err != nil {
+			continue
+		}
+		if tried != nil && a.commit.On.Token == tried.commit.Token {
+			tried.deliver(l) // it had been committed after all
+			return
+		}
+		if rest, bad := a.panicked(); bad != nil {
+			bad.fail(fault.New(fault.Internal, "ledger.Then", a.panic))
+			if len(rest) > 0 {
+				l.run(rest)
+			}
+			return
+		}
+		err = a.store(l)
+		switch {
+		case err == nil:
+			a.deliver(l)
+			return
+		case errors.Is(err, ErrUnknown):
+			tried = a
+		case errors.Is(err, ErrMoved):
+		case fault.Of(err) == fault.Unavailable:
+		case len(batch) == 1:
+			batch[0].fail(fault.New(fault.Internal, "ledger.Submit", err))
+			return
+		default:
+			l.run(batch[:len(batch)/2])
+			l.run(batch[len(batch)/2:])
+			return
+		}
+	}
+	for _, c := range batch {
+		c.fail(fault.New(fault.Unavailable, "ledger.Submit", err))
+	}
+}
+
+// attempt is a batch decided upon one state of the books.
+type attempt struct {
+	batch   []*call
+	results [][]Result // per call
+	commit  Commit
+	culprit int   // the call whose Then panicked
+	panic   error // nil where none did
+}
+
+// decide loads what a batch names, decides it, and asks each Then for its rows.
+func (l *Ledger) decide(batch []*call) (*attempt, error) {
+	var reqs []Request
+	for _, c := range batch {
+		reqs = append(reqs, c.reqs...)
+	}
+	state, err := l.store.Load(context.Background(), NamesOf(reqs))
+	if err != nil {
+		return nil, err
+	}
+	results, changes := Decide(state, reqs)
+	a := &attempt{batch: batch, commit: Commit{On: state.Head, Token: rand.Text(), Changes: changes}}
+	for i, c := range batch {
+		mine := results[:len(c.reqs)]
+		results = results[len(c.reqs):]
+		a.results = append(a.results, mine)
+		writes, err := thens(c.reqs, mine)
+		if err != nil {
+			a.culprit, a.panic = i, err
+			return a, nil
+		}
+		a.commit.Writes = append(a.commit.Writes, writes...)
+	}
+	return a, nil
+}
+
+// thens asks the requests of one call for the rows that go with their results.
+func thens(reqs []Request, results []Result) (writes []Write, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("ledger: Then panicked: %v", p)
+		}
+	}()
+	for i, r := range reqs {
+		if r.Then != nil && !results[i].Repeated {
+			writes = append(writes, r.Then(results[i])...)
+		}
+	}
+	return writes, nil
+}
+
+// panicked returns the call whose Then panicked, if one did, and the others.
+func (a *attempt) panicked() (rest []*call, bad *call) {
+	if a.panic == nil {
+		return nil, nil
+	}
+	rest = append(rest, a.batch[:a.culprit]...)
+	return append(rest, a.batch[a.culprit+1:]...), a.batch[a.culprit]
+}
+
+// store commits the attempt, unless there is nothing to commit.
+func (a *attempt) store(l *Ledger) error {
+	if a.commit.Changes.Empty() && len(a.commit.Writes) == 0 {
+		return nil
+	}
+	return l.store.Commit(context.Background(), a.commit)
+}
+
+// deliver answers every call of a committed attempt.
+func (a *attempt) deliver(l *Ledger) {
+	if len(a.commit.Writes) > 0 && l.opts.AfterCommit != nil {
+		l.opts.AfterCommit()
+	}
+	for i, c := range a.batch {
+		c.results = a.results[i]
+		close(c.answer)
+	}
+}
+
+func (c *call) fail(err error) {
+	c.err = err
+	close(c.answer)
+}

@@ -1,0 +1,107 @@
+// Package ledgersql keeps the books of a ledger in a SQLite file, beside the tables of the role whose books
+// they are: one commit carries both.
+package ledgersql
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations are the ledger's tables; they go before those of the role.
+func Migrations() sqlitedb.Source { return sqlitedb.Source{Name: "ledger", FS: files} }
+
+// Apply writes the rows of the role that requests asked for, in the transaction that commits them. An error
+// makes the ledger look for the request whose rows are the cause and refuse that one alone.
+type Apply func(ctx context.Context, tx *sql.Tx, writes []ledger.Write) error
+
+// Store is the books in one file.
+type Store struct {
+	db    *sqlitedb.DB
+	apply Apply
+}
+
+var (
+	_ ledger.Store  = (*Store)(nil)
+	_ ledger.Reader = (*Store)(nil)
+)
+
+// New makes a Store of a file that has the tables of Migrations. apply may be nil where no request has
+// rows.
+func New(db *sqlitedb.DB, apply Apply) *Store {
+	if apply == nil {
+		apply = func(_ context.Context, _ *sql.Tx, writes []ledger.Write) error {
+			if len(writes) > 0 {
+				return fmt.Errorf("ledgersql: nobody writes rows like %T", writes[0])
+			}
+			return nil
+		}
+	}
+	return &Store{db: db, apply: apply}
+}
+
+// Commit implements ledger.Store.
+func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := moveHead(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := write(ctx, tx, c.Changes); err != nil {
+			return err
+		}
+		if len(c.Writes) == 0 {
+			return nil
+		}
+		return s.apply(ctx, tx, c.Writes)
+	})
+	var failed *sqlitedb.CommitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failed):
+		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
+	case sqlitedb.OutOfOrder(err):
+		return fault.New(fault.Unavailable, "ledgersql.Commit", err)
+	}
+	return err
+}
+
+// moveHead is the guard against a second writer: it changes the head only from the one that was decided on.
+func moveHead(ctx context.Context, tx *sql.Tx, c ledger.Commit) error {
+	res, err := tx.ExecContext(ctx, `UPDATE ledger_head SET seq = seq + 1, token = ?1 WHERE one = 1 AND seq = ?2 AND token = ?3`,
+		c.Token, c.On.Seq, c.On.Token)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, ledger.ErrMoved)
+	}
+	return nil
+}
+
+// us is a time as it is stored: 0 for none.
+func us(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return clock.Micros(t)
+}
+
+// at is us backwards.
+func at(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return clock.FromMicros(us)
+}
