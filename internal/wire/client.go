@@ -63,6 +63,9 @@ func NewClient(c ClientConfig) *Client {
 	return &Client{ClientConfig: c, fetching: make(chan struct{}, 1)}
 }
 
+// Format prints who the client is and none of its secrets, whatever the verb.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "[client %s]", c.ID) }
+
 // LinkToken is an access token of one link with the DPoP key it is bound to. It cannot print itself.
 type LinkToken struct {
 	Token string
@@ -191,16 +194,16 @@ func (c *Client) tokenFor(ctx context.Context, call Call) (LinkToken, error) {
 	if call.Link != nil {
 		return *call.Link, nil
 	}
+	if text := c.cached(); text != "" {
+		return LinkToken{Token: text, Proof: c.Proof}, nil
+	}
 	select {
 	case c.fetching <- struct{}{}:
 		defer func() { <-c.fetching }()
 	case <-ctx.Done():
 		return LinkToken{}, fault.New(fault.Unavailable, "wire.Client", ctx.Err())
 	}
-	c.lock.Lock()
-	text, expires := c.token, c.expires
-	c.lock.Unlock()
-	if text != "" && c.Now().Before(expires) {
+	if text := c.cached(); text != "" { // somebody fetched it while we waited
 		return LinkToken{Token: text, Proof: c.Proof}, nil
 	}
 	asked := c.Now()
@@ -213,6 +216,16 @@ func (c *Client) tokenFor(ctx context.Context, call Call) (LinkToken, error) {
 	c.token, c.expires = got.AccessToken, asked.Add(life-min(renewBefore, life/2))
 	c.lock.Unlock()
 	return LinkToken{Token: got.AccessToken, Proof: c.Proof}, nil
+}
+
+// cached is the token while it can be used, or "".
+func (c *Client) cached() string {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.Now().Before(c.expires) {
+		return c.token
+	}
+	return ""
 }
 
 // forget drops the token if it is still the one that was refused.

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -113,7 +112,9 @@ func (d Device) passkey() (any, error) {
 	case webauthncose.RSAPublicKeyData:
 		alg := webauthncose.COSEAlgorithmIdentifier(k.Algorithm)
 		known := alg == webauthncose.AlgRS256 || alg == webauthncose.AlgPS256
-		if known && new(big.Int).SetBytes(k.Modulus).BitLen() >= minRSABits {
+		bits := new(big.Int).SetBytes(k.Modulus).BitLen()
+		if e, err := webauthncose.ParseRSAPublicKeyDataExponent(&k); known && err == nil && e >= 65537 &&
+			bits >= minRSABits && bits <= maxRSABits {
 			return key, nil
 		}
 	}
@@ -196,7 +197,7 @@ func checkClientData(raw []byte, origin string, challenge []byte) error {
 	if err := decode(raw, &c, false); err != nil {
 		return err
 	}
-	got, err := base64.RawURLEncoding.DecodeString(c.Challenge)
+	got, err := unbase64(c.Challenge)
 	switch {
 	case c.Type != "webauthn.get":
 		return fmt.Errorf("client data of type %.40q", c.Type)

@@ -8,11 +8,22 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 )
 
 // algs is what a challenge offers (RFC 9449, section 7.1).
 const algs = ES256 + " " + PS256 + " " + EdDSA + " Ed25519"
+
+// Guard protects a role's API: DPoP-bound tokens of its own TokenServer, looked up at every call.
+type Guard struct {
+	Base   string // scheme, host and port as clients see them, without a slash at the end
+	Tokens TokenStore
+	Replay Replay
+	Now    clock.Now
+
+	Refused func(ctx context.Context, err error) // notes a refusal on the log line; may be nil
+}
 
 // Caller is who makes an API call, as her token says.
 type Caller = Token
@@ -34,6 +45,9 @@ func (g Guard) Require(next http.Handler, scopes ...string) http.Handler {
 			err = &OAuthError{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "the token is for something else"}
 		}
 		if err != nil {
+			if g.Refused != nil {
+				g.Refused(r.Context(), err)
+			}
 			WriteChallenge(w, err)
 			return
 		}

@@ -25,13 +25,20 @@ const (
 	EdDSA = "EdDSA" // Ed25519; RFC 9864 renames it "Ed25519", which is read as the same
 )
 
-const minRSABits = 2048
+// RSA keys outside these sizes are weak, or slow enough to be an attack.
+const (
+	minRSABits = 2048
+	maxRSABits = 4096
+)
 
-// Key is a private signing key with its kid and algorithm. It cannot print itself.
+// Key is a private signing key with its kid and algorithm. It cannot print itself, nor can a struct around it.
 type Key struct {
 	kid, alg string
-	private  crypto.Signer
+	secret   *signer
 }
+
+// signer stands behind a pointer because fmt walks into unexported fields without asking their Format.
+type signer struct{ crypto.Signer }
 
 // GenerateKey makes a fresh ES256 key; its kid is its thumbprint.
 func GenerateKey() Key {
@@ -39,7 +46,7 @@ func GenerateKey() Key {
 	if err != nil {
 		panic("wire: no randomness: " + err.Error())
 	}
-	k := Key{alg: ES256, private: private}
+	k := Key{alg: ES256, secret: &signer{private}}
 	k.kid = k.Thumbprint()
 	return k
 }
@@ -51,7 +58,7 @@ func NewKey(kid string, private crypto.Signer) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	k := Key{kid: kid, alg: alg, private: private}
+	k := Key{kid: kid, alg: alg, secret: &signer{private}}
 	if kid == "" {
 		k.kid = k.Thumbprint()
 	}
@@ -77,7 +84,7 @@ func ParseKey(b []byte) (Key, error) {
 
 // PrivateJWK is the key as a private JWK, for a key file or a sealed row and nowhere else.
 func (k Key) PrivateJWK() []byte {
-	b, err := json.Marshal(jose.JSONWebKey{Key: k.private, KeyID: k.kid, Algorithm: k.alg, Use: "sig"})
+	b, err := json.Marshal(jose.JSONWebKey{Key: k.secret.Signer, KeyID: k.kid, Algorithm: k.alg, Use: "sig"})
 	if err != nil {
 		panic("wire: a key cannot be written: " + err.Error())
 	}
@@ -88,11 +95,11 @@ func (k Key) PrivateJWK() []byte {
 func (k Key) KID() string { return k.kid }
 
 // Zero says that no key was set.
-func (k Key) Zero() bool { return k.private == nil }
+func (k Key) Zero() bool { return k.secret == nil }
 
 // Public is the half that others hold.
 func (k Key) Public() PublicKey {
-	return PublicKey{kid: k.kid, alg: k.alg, key: k.private.Public()}
+	return PublicKey{kid: k.kid, alg: k.alg, key: k.secret.Public()}
 }
 
 // Thumbprint is the RFC 7638 SHA-256 thumbprint, base64url: the jkt of DPoP.
@@ -194,11 +201,11 @@ func algOf(key crypto.PublicKey) (string, error) {
 			return EdDSA, nil
 		}
 	case *rsa.PublicKey:
-		if key.N.BitLen() >= minRSABits {
+		if bits := key.N.BitLen(); bits >= minRSABits && bits <= maxRSABits && key.E >= 65537 {
 			return PS256, nil
 		}
 	}
-	return "", errors.New("wire: neither P-256, Ed25519 nor RSA of 2048 bits")
+	return "", errors.New("wire: neither P-256, Ed25519 nor RSA of 2048 to 4096 bits")
 }
 
 // plainAlg reads RFC 9864's name for Ed25519 as the older one.

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -21,6 +22,29 @@ type PAR struct {
 	Link        AccountLink // the same, parsed
 	LinkRequest string      // compact JWS
 	Identity    string      // compact JWE
+}
+
+// ReadPAR reads a request to the PAR endpoint, whose URL as clients see it is given: form, client assertion, a
+// DPoP proof where one is sent (RFC 9449, section 10.1: then its key is dpop_jkt), and ParsePAR. Errors are for
+// WriteOAuth.
+func (c Clients) ReadPAR(w http.ResponseWriter, r *http.Request, endpoint string) (PAR, error) {
+	form, err := ReadForm(w, r)
+	if err != nil {
+		return PAR{}, err
+	}
+	client, err := c.Authenticate(r.Context(), form)
+	if err != nil {
+		return PAR{}, err
+	}
+	if len(r.Header.Values("DPoP")) > 0 {
+		jkt, err := VerifyProof(r.Context(), r.Header, ProofExpect{Method: r.Method, URL: endpoint,
+			JKT: form.Get("dpop_jkt"), Now: c.Now(), Replay: c.Replay})
+		if err != nil {
+			return PAR{}, err
+		}
+		form.Set("dpop_jkt", jkt)
+	}
+	return ParsePAR(form, client)
 }
 
 // ParsePAR reads the form of a pushed authorization request of an authenticated client. It refuses what FAPI 2.0

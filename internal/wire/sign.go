@@ -57,7 +57,7 @@ func signCompact(key Key, typ string, payload []byte, embed bool) (string, error
 	if key.Zero() {
 		return "", fault.New(fault.Internal, "wire.Sign", errors.New("no key"))
 	}
-	jwk := jose.JSONWebKey{Key: key.private, KeyID: key.kid}
+	jwk := jose.JSONWebKey{Key: key.secret.Signer, KeyID: key.kid}
 	if embed { // DPoP: the key itself instead of its name
 		jwk.KeyID = ""
 	}
@@ -169,15 +169,15 @@ type joseHeader struct {
 	Typ string          `json:"typ"`
 	JWK json.RawMessage `json:"jwk"`
 
-	JKU     json.RawMessage `json:"jku"`
-	X5U     json.RawMessage `json:"x5u"`
-	X5C     json.RawMessage `json:"x5c"`
-	X5T     json.RawMessage `json:"x5t"`
-	X5T256  json.RawMessage `json:"x5t#S256"`
-	Crit    json.RawMessage `json:"crit"`
-	B64     json.RawMessage `json:"b64"`
-	Zip     json.RawMessage `json:"zip"`
-	Enc     json.RawMessage `json:"enc"`
+	JKU    json.RawMessage `json:"jku"`
+	X5U    json.RawMessage `json:"x5u"`
+	X5C    json.RawMessage `json:"x5c"`
+	X5T    json.RawMessage `json:"x5t"`
+	X5T256 json.RawMessage `json:"x5t#S256"`
+	Crit   json.RawMessage `json:"crit"`
+	B64    json.RawMessage `json:"b64"`
+	Zip    json.RawMessage `json:"zip"`
+	Enc    json.RawMessage `json:"enc"`
 }
 
 func (h joseHeader) forbidden() bool {

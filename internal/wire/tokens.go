@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 )
@@ -58,12 +57,17 @@ type TokenServer struct {
 	// ScopeOf names the one scope a client gets by client_credentials; "" where it may not.
 	ScopeOf func(client string) string
 	Grants  map[string]GrantFunc // further grant types: "authorization_code" at a bank
+
+	Refused func(ctx context.Context, err error) // notes a refusal on the log line; may be nil
 }
 
 // ServeHTTP answers POST /token.
 func (s *TokenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := s.grant(w, r)
 	if err != nil {
+		if s.Refused != nil {
+			s.Refused(r.Context(), err)
+		}
 		WriteOAuth(w, err)
 		return
 	}
@@ -128,12 +132,4 @@ func (s *TokenServer) clientCredentials(ctx context.Context, g GrantRequest) (Gr
 		return Granted{}, fault.New(fault.Unavailable, "wire.TokenServer", err)
 	}
 	return Granted{Token: t}, nil
-}
-
-// Guard protects a role's API: DPoP-bound tokens of its own TokenServer, looked up at every call.
-type Guard struct {
-	Base   string // scheme, host and port as clients see them, without a slash at the end
-	Tokens TokenStore
-	Replay Replay
-	Now    clock.Now
 }
