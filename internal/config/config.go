@@ -62,6 +62,9 @@ func Decode(b []byte, into any) error {
 	transfer(shadow.Elem(), reflect.ValueOf(into).Elem()) // the defaults
 	dec := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields()
 	if err := dec.Decode(shadow.Interface()); err != nil {
+		if _, placed := errors.AsType[*toml.DecodeError](err); !placed && errors.Is(err, errDuration) {
+			return fmt.Errorf("line %d: %w", lineOf(b, shadow.Elem().Type()), err)
+		}
 		return explain(err)
 	}
 	transfer(reflect.ValueOf(into).Elem(), shadow.Elem())

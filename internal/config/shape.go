@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -16,11 +17,13 @@ import (
 // It is no integer, so that a bare number is refused.
 type duration struct{ is time.Duration }
 
+var errDuration = errors.New(`want a duration such as "12h" or "90s"`)
+
 // UnmarshalText takes "12h" or "1m30s"; a bare number would leave the unit to guesswork.
 func (d *duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil || v < 0 {
-		return errors.New(`want a duration such as "12h" or "90s"`)
+		return errDuration
 	}
 	d.is = v
 	return nil
@@ -109,6 +112,21 @@ func transfer(to, from reflect.Value) {
 			if dst := to.FieldByName(f.Name); f.IsExported() && dst.IsValid() {
 				transfer(dst, from.FieldByName(f.Name))
 			}
+		}
+	}
+}
+
+// lineOf finds the line of a wrong duration, which the TOML library does not always tell: the first line with
+// which the file is refused for that reason.
+func lineOf(b []byte, t reflect.Type) int {
+	for n, at := 1, 0; ; n++ {
+		end := bytes.IndexByte(b[at:], '\n')
+		if end < 0 {
+			return n
+		}
+		at += end + 1
+		if errors.Is(toml.Unmarshal(b[:at], reflect.New(t).Interface()), errDuration) {
+			return n
 		}
 	}
 }
