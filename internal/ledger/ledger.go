@@ -69,8 +69,9 @@ func New(store Store, opts Options) *Ledger {
 
 // Submit asks one thing and waits until its answer is durable. A refusal is a Result, not an error. The
 // errors are fault.Busy (too much waits; nothing was done), fault.Unavailable (closed, the store is out of
-// order, or ctx ended first: the outcome is not known, ask again with the same id) and fault.Internal (Then
-// panicked or its rows cannot be stored; nothing was done).
+// order, or ctx ended first: the outcome is not known, ask again with the same id), and fault.Internal where
+// Then panicked or its rows cannot be stored: nothing was done. A *fault.Error of who stores the rows keeps
+// its kind, so that a role can refuse there (fault.Conflict: the row has changed meanwhile).
 func (l *Ledger) Submit(ctx context.Context, r Request) (Result, error) {
 	results, err := l.SubmitAll(ctx, []Request{r})
 	if err != nil {
@@ -198,7 +199,7 @@ func (l *Ledger) run(batch []*call) {
 		case errors.Is(err, ErrMoved):
 		case fault.Of(err) == fault.Unavailable:
 		case len(batch) == 1:
-			batch[0].fail(fault.New(fault.Internal, "ledger.Submit", err))
+			batch[0].fail(refused(err))
 			return
 		default:
 			l.run(batch[:len(batch)/2])
@@ -209,6 +210,14 @@ func (l *Ledger) run(batch []*call) {
 	for _, c := range batch {
 		c.fail(fault.New(fault.Unavailable, "ledger.Submit", err))
 	}
+}
+
+// refused keeps the kind that the role gave the error of its rows.
+func refused(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return fault.New(fault.Internal, "ledger.Submit", err)
 }
 
 // attempt is a batch decided upon one state of the books.

@@ -11,7 +11,7 @@ import (
 
 // Message is something to be said to another party.
 type Message struct {
-	ID       int64     // given by the store, in the order of writing
+	ID       string    // unique; "" lets the store give one
 	Kind     string    // which handler delivers it: "debit", "notice"
 	Key      string    // messages of one key go in order; "" for a message that waits for no other
 	Payload  []byte    // for the handler; the store seals it before it is written
@@ -39,7 +39,7 @@ func (l *Later) Error() string { return fmt.Sprintf("outbox: not before %s", l.A
 
 // Retry is what becomes of a message after a delivery failed: when it is due again and how often it failed.
 type Retry struct {
-	ID       int64
+	ID       string
 	Due      time.Time
 	Attempts int
 }

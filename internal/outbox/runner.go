@@ -16,7 +16,7 @@ type Store interface {
 	Due(ctx context.Context, now time.Time, n int) ([]Message, error)
 
 	// Settle removes delivered messages and puts failed ones back, in one commit.
-	Settle(ctx context.Context, done []int64, again []Retry) error
+	Settle(ctx context.Context, done []string, again []Retry) error
 }
 
 // Handler delivers a message; nil means that it need never be sent again, be it delivered or given up.
@@ -30,7 +30,7 @@ type Options struct {
 	Timeout  time.Duration      // of one delivery; 0: 30 s
 	Poll     time.Duration      // how often to look without being woken; 0: 250 ms
 	Backoff  func(attempts int) time.Duration
-	Failed   func(m Message, err error) // told of each failure, for the log; m with a zero ID: the store's own
+	Failed   func(m Message, err error) // told of each failure, for the log; m with no ID: the store's own
 }
 
 // Runner delivers the messages of one store. There must be only one per store.
@@ -77,7 +77,7 @@ type delivered struct {
 // Run delivers messages until ctx ends; then it waits for the deliveries that run (their context has ended
 // too), writes down what became of them, and returns.
 func (r *Runner) Run(ctx context.Context) {
-	running := map[int64]bool{}                     // by message: its key's next one is not due before it is settled
+	running := map[string]bool{}                     // by message: its key's next one is not due before it is settled
 	ends := make(chan delivered, r.opts.Parallel) // never blocks: at most Parallel run
 	poll := time.NewTicker(r.opts.Poll)
 	defer poll.Stop()
@@ -97,7 +97,7 @@ func (r *Runner) Run(ctx context.Context) {
 }
 
 // start begins as many deliveries as may run.
-func (r *Runner) start(ctx context.Context, running map[int64]bool, ends chan<- delivered) {
+func (r *Runner) start(ctx context.Context, running map[string]bool, ends chan<- delivered) {
 	free := r.opts.Parallel - len(running)
 	if free == 0 {
 		return
@@ -148,8 +148,8 @@ func gather(first delivered, ends <-chan delivered) []delivered {
 }
 
 // settle writes down what became of deliveries. If that fails they will be delivered again.
-func (r *Runner) settle(running map[int64]bool, ends []delivered) {
-	var done []int64
+func (r *Runner) settle(running map[string]bool, ends []delivered) {
+	var done []string
 	var again []Retry
 	now := r.opts.Clock()
 	for _, d := range ends {

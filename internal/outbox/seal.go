@@ -4,21 +4,20 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 )
 
-// Sealer keeps texts unreadable and unchangeable in a database. Each is bound to a context (the row it
-// belongs to): one row's text does not open in another.
+// Sealer keeps texts unreadable and unchangeable in a database. Each is bound to a label that names the row
+// it belongs to: one row's text does not open in another.
 type Sealer interface {
-	Seal(plain []byte, context ...string) []byte
-	Open(sealed []byte, context ...string) ([]byte, error)
+	Seal(plain []byte, label string) ([]byte, error)
+	Open(sealed []byte, label string) ([]byte, error)
 }
 
 // KeySize is the size of a sealing key in bytes.
 const KeySize = 32
 
-// ErrSealed says that a text cannot be opened: another key, another context, or changed.
+// ErrSealed says that a text cannot be opened: another key, another label, or changed.
 var ErrSealed = errors.New("outbox: the seal does not open")
 
 // keyring is AES-256-GCM under the newest of some keys.
@@ -60,14 +59,14 @@ func NewSealer(keys ...[]byte) (Sealer, error) {
 }
 
 // Seal returns version, key name and ciphertext with its nonce.
-func (r keyring) Seal(plain []byte, context ...string) []byte {
+func (r keyring) Seal(plain []byte, label string) ([]byte, error) {
 	k := r[0]
 	box := append([]byte{version}, k.name[:]...)
-	return k.aead.Seal(box, nil, plain, join(context))
+	return k.aead.Seal(box, nil, plain, []byte(label)), nil
 }
 
 // Open is Seal backwards.
-func (r keyring) Open(sealed []byte, context ...string) ([]byte, error) {
+func (r keyring) Open(sealed []byte, label string) ([]byte, error) {
 	if len(sealed) < 1+nameSize || sealed[0] != version {
 		return nil, ErrSealed
 	}
@@ -76,20 +75,9 @@ func (r keyring) Open(sealed []byte, context ...string) ([]byte, error) {
 		if k.name != name {
 			continue
 		}
-		if plain, err := k.aead.Open(nil, nil, sealed[1+nameSize:], join(context)); err == nil {
+		if plain, err := k.aead.Open(nil, nil, sealed[1+nameSize:], []byte(label)); err == nil {
 			return plain, nil
 		}
 	}
 	return nil, ErrSealed
 }
-
-// join writes the words of a context so that no two lists give the same bytes.
-func join(words []string) []byte {
-	var b []byte
-	for _, w := range words {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(w)))
-		b = append(b, w...)
-	}
-	return b
-}
-

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
 )
@@ -36,13 +37,20 @@ func New(db *sqlitedb.DB, sealer outbox.Sealer) *Store { return &Store{db: db, s
 // Insert writes messages, in their order, in the transaction that makes them true.
 func (s *Store) Insert(ctx context.Context, tx *sql.Tx, messages ...outbox.Message) error {
 	for _, m := range messages {
+		if m.ID == "" {
+			m.ID = id.Random("msg")
+		}
+		sealed, err := s.sealer.Seal(m.Payload, label(m))
+		if err != nil {
+			return fmt.Errorf("outboxsql: seal %s: %w", m.Kind, err)
+		}
 		due := int64(0)
 		if !m.Due.IsZero() {
 			due = clock.Micros(m.Due)
 		}
-		_, err := tx.ExecContext(ctx, `
-			INSERT INTO outbox_messages (kind, key, sealed, due_us, attempts) VALUES (?1, ?2, ?3, ?4, 0)`,
-			m.Kind, m.Key, s.sealer.Seal(m.Payload, "outbox", m.Kind, m.Key), due)
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO outbox_messages (id, kind, key, sealed, due_us, attempts) VALUES (?1, ?2, ?3, ?4, ?5, 0)`,
+			m.ID, m.Kind, m.Key, sealed, due)
 		if err != nil {
 			return fmt.Errorf("outboxsql: insert %s: %w", m.Kind, err)
 		}
@@ -50,14 +58,17 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, messages ...outbox.Messa
 	return nil
 }
 
+// label binds a payload to its row.
+func label(m outbox.Message) string { return "outbox/" + m.Kind + "/" + m.ID }
+
 // Due implements outbox.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, n int) ([]outbox.Message, error) {
 	rows, err := s.db.Read().QueryContext(ctx, `
 		SELECT m.id, m.kind, m.key, m.sealed, m.due_us, m.attempts
 		FROM outbox_messages AS m
 		WHERE m.due_us <= ?1 AND (m.key = '' OR NOT EXISTS (
-			SELECT 1 FROM outbox_messages AS e WHERE e.key = m.key AND e.key <> '' AND e.id < m.id))
-		ORDER BY m.due_us, m.id LIMIT ?2`, clock.Micros(now), n)
+			SELECT 1 FROM outbox_messages AS e WHERE e.key = m.key AND e.key <> '' AND e.seq < m.seq))
+		ORDER BY m.due_us, m.seq LIMIT ?2`, clock.Micros(now), n)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "outboxsql.Due", err)
 	}
@@ -73,8 +84,8 @@ func (s *Store) Due(ctx context.Context, now time.Time, n int) ([]outbox.Message
 		if dueUs != 0 {
 			m.Due = clock.FromMicros(dueUs)
 		}
-		if m.Payload, err = s.sealer.Open(sealed, "outbox", m.Kind, m.Key); err != nil {
-			return nil, fault.New(fault.Internal, "outboxsql.Due", fmt.Errorf("message %d: %w", m.ID, err))
+		if m.Payload, err = s.sealer.Open(sealed, label(m)); err != nil {
+			return nil, fault.New(fault.Internal, "outboxsql.Due", fmt.Errorf("message %s: %w", m.ID, err))
 		}
 		due = append(due, m)
 	}
@@ -85,11 +96,11 @@ func (s *Store) Due(ctx context.Context, now time.Time, n int) ([]outbox.Message
 }
 
 // Settle implements outbox.Store.
-func (s *Store) Settle(ctx context.Context, done []int64, again []outbox.Retry) error {
+func (s *Store) Settle(ctx context.Context, done []string, again []outbox.Retry) error {
 	if len(done)+len(again) == 0 {
 		return nil
 	}
-	list, err := json.Marshal(done)
+	list, err := json.Marshal(append([]string{}, done...))
 	if err != nil {
 		return fault.New(fault.Internal, "outboxsql.Settle", err)
 	}

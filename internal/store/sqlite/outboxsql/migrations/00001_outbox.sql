@@ -2,7 +2,8 @@
 
 -- +goose Up
 CREATE TABLE outbox_messages (
-    id       INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- the order of writing: SQLite has one writer
+    seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- the order of writing: SQLite has one writer
+    id       TEXT    NOT NULL UNIQUE,
     kind     TEXT    NOT NULL,
     key      TEXT    NOT NULL, -- '' waits for no other
     sealed   BLOB    NOT NULL,
@@ -10,8 +11,8 @@ CREATE TABLE outbox_messages (
     attempts INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX outbox_messages_due ON outbox_messages (due_us, id);
-CREATE INDEX outbox_messages_key ON outbox_messages (key, id) WHERE key <> '';
+CREATE INDEX outbox_messages_due ON outbox_messages (due_us, seq);
+CREATE INDEX outbox_messages_key ON outbox_messages (key, seq) WHERE key <> '';
 
 -- +goose Down
 DROP TABLE outbox_messages;
