@@ -34,11 +34,8 @@ const (
 // Key is a private signing key with its kid and algorithm. It cannot print itself, nor can a struct around it.
 type Key struct {
 	kid, alg string
-	secret   *signer
+	secret   func() crypto.Signer // a function: fmt walks into unexported fields, even through pointers
 }
-
-// signer stands behind a pointer because fmt walks into unexported fields without asking their Format.
-type signer struct{ crypto.Signer }
 
 // GenerateKey makes a fresh ES256 key; its kid is its thumbprint.
 func GenerateKey() Key {
@@ -46,7 +43,7 @@ func GenerateKey() Key {
 	if err != nil {
 		panic("wire: no randomness: " + err.Error())
 	}
-	k := Key{alg: ES256, secret: &signer{private}}
+	k := Key{alg: ES256, secret: func() crypto.Signer { return private }}
 	k.kid = k.Thumbprint()
 	return k
 }
@@ -58,7 +55,7 @@ func NewKey(kid string, private crypto.Signer) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	k := Key{kid: kid, alg: alg, secret: &signer{private}}
+	k := Key{kid: kid, alg: alg, secret: func() crypto.Signer { return private }}
 	if kid == "" {
 		k.kid = k.Thumbprint()
 	}
@@ -84,7 +81,7 @@ func ParseKey(b []byte) (Key, error) {
 
 // PrivateJWK is the key as a private JWK, for a key file or a sealed row and nowhere else.
 func (k Key) PrivateJWK() []byte {
-	b, err := json.Marshal(jose.JSONWebKey{Key: k.secret.Signer, KeyID: k.kid, Algorithm: k.alg, Use: "sig"})
+	b, err := json.Marshal(jose.JSONWebKey{Key: k.secret(), KeyID: k.kid, Algorithm: k.alg, Use: "sig"})
 	if err != nil {
 		panic("wire: a key cannot be written: " + err.Error())
 	}
@@ -99,7 +96,7 @@ func (k Key) Zero() bool { return k.secret == nil }
 
 // Public is the half that others hold.
 func (k Key) Public() PublicKey {
-	return PublicKey{kid: k.kid, alg: k.alg, key: k.secret.Public()}
+	return PublicKey{kid: k.kid, alg: k.alg, key: k.secret().Public()}
 }
 
 // Thumbprint is the RFC 7638 SHA-256 thumbprint, base64url: the jkt of DPoP.
@@ -133,8 +130,8 @@ func thumbprint(key crypto.PublicKey) string {
 
 // SealKey is a private key agreement key (ECDH-ES on P-256) that opens what others sealed.
 type SealKey struct {
-	kid     string
-	private *ecdsa.PrivateKey
+	kid    string
+	secret func() *ecdsa.PrivateKey
 }
 
 // GenerateSealKey makes a fresh key; its kid is its thumbprint.
@@ -143,7 +140,11 @@ func GenerateSealKey() SealKey {
 	if err != nil {
 		panic("wire: no randomness: " + err.Error())
 	}
-	return SealKey{kid: thumbprint(private.Public()), private: private}
+	return newSealKey(thumbprint(private.Public()), private)
+}
+
+func newSealKey(kid string, private *ecdsa.PrivateKey) SealKey {
+	return SealKey{kid: kid, secret: func() *ecdsa.PrivateKey { return private }}
 }
 
 // ParseSealKey reads a private JWK as PrivateJWK writes it. The error never quotes the input.
@@ -156,12 +157,12 @@ func ParseSealKey(b []byte) (SealKey, error) {
 	if !ok || private.Curve != elliptic.P256() || jwk.Use == "sig" || jwk.KeyID == "" {
 		return SealKey{}, errors.New("wire: not a private P-256 JWK for encryption")
 	}
-	return SealKey{kid: jwk.KeyID, private: private}, nil
+	return newSealKey(jwk.KeyID, private), nil
 }
 
 // PrivateJWK is the key as a private JWK, for a key file and nowhere else.
 func (k SealKey) PrivateJWK() []byte {
-	b, err := json.Marshal(jose.JSONWebKey{Key: k.private, KeyID: k.kid, Algorithm: string(jose.ECDH_ES), Use: "enc"})
+	b, err := json.Marshal(jose.JSONWebKey{Key: k.secret(), KeyID: k.kid, Algorithm: string(jose.ECDH_ES), Use: "enc"})
 	if err != nil {
 		panic("wire: a key cannot be written: " + err.Error())
 	}
@@ -172,7 +173,7 @@ func (k SealKey) PrivateJWK() []byte {
 func (k SealKey) KID() string { return k.kid }
 
 // Public is the half that others seal with.
-func (k SealKey) Public() PublicSealKey { return PublicSealKey{kid: k.kid, key: &k.private.PublicKey} }
+func (k SealKey) Public() PublicSealKey { return PublicSealKey{kid: k.kid, key: &k.secret().PublicKey} }
 
 // Format prints the kid only, whatever the verb.
 func (k SealKey) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "[key %s]", k.kid) }

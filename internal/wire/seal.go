@@ -86,7 +86,7 @@ func (k SealKey) open(sealed string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jwe.Decrypt(k.private)
+	return jwe.Decrypt(k.secret())
 }
 
 // SealIdentity signs an identity and seals it to the bank.

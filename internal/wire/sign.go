@@ -57,7 +57,7 @@ func signCompact(key Key, typ string, payload []byte, embed bool) (string, error
 	if key.Zero() {
 		return "", fault.New(fault.Internal, "wire.Sign", errors.New("no key"))
 	}
-	jwk := jose.JSONWebKey{Key: key.secret.Signer, KeyID: key.kid}
+	jwk := jose.JSONWebKey{Key: key.secret(), KeyID: key.kid}
 	if embed { // DPoP: the key itself instead of its name
 		jwk.KeyID = ""
 	}
