@@ -10,14 +10,15 @@ import (
 // Link is a holder's link to a bank account as the bank last reported it. The bank is the registry of record:
 // the service shows a link, and asks less than it allows, but never decides about it.
 type Link struct {
-	ID        id.Link
-	Request   id.Request // the link request it came from, or was last proved by
-	Subject   id.Subject
-	Issuer    id.Issuer
-	Bank      id.Bank
-	BankName  string // as the hub listed it at the request, Japanese
-	Pseudonym id.Pseudonym
-	Device    string // thumbprint of the device key the bank has in the link's evidence
+	ID         id.Link
+	Request    id.Request // the link request it came from, or was last proved by
+	Subject    id.Subject
+	Issuer     id.Issuer
+	Bank       id.Bank
+	BankName   string // as the hub listed it at the request, in Japanese
+	BankNameEN string
+	Pseudonym  id.Pseudonym
+	Device     string // thumbprint of the device key the bank has in the link's evidence
 
 	Seq          int64 // of the report below; a lower one changes nothing
 	Reported     wire.LinkState
@@ -36,8 +37,7 @@ type Link struct {
 	Version      int64
 }
 
-// PutLink writes a link; IfVersion is the version stored now, 0 if there must be none. A second link of a
-// holder at a bank that is not over is fault.Conflict.
+// PutLink writes a link; IfVersion is the version stored now, 0 if there must be none.
 type PutLink struct {
 	Link      Link
 	IfVersion int64
@@ -87,11 +87,8 @@ func (l Link) Chargeable(now time.Time) bool {
 }
 
 // Over says that a link is no more: a new request at the same bank makes a new one or revives this.
-func (l Link) Over(now time.Time) bool {
-	switch l.StateAt(now) {
-	case wire.LinkRevoked, wire.LinkExpired, wire.LinkDead:
-		return true
-	default:
-		return false
-	}
+func (l Link) Over(now time.Time) bool { return over(l.StateAt(now)) }
+
+func over(s wire.LinkState) bool {
+	return s == wire.LinkRevoked || s == wire.LinkExpired || s == wire.LinkDead
 }

@@ -5,9 +5,13 @@ package wallet
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/go-webauthn/webauthn/webauthn"
 
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
@@ -55,21 +59,6 @@ type Deps struct {
 	Money    MoneyDeps
 }
 
-// Messages signs for the service and verifies what banks signed, against the keys the service pinned.
-type Messages interface {
-	// Sign makes the compact JWS of a message.
-	Sign(m wire.Message) (string, error)
-	// SealIdentity signs an identity and encrypts it to the bank (L6).
-	SealIdentity(ctx context.Context, to id.Issuer, m *wire.Identity) (string, error)
-	// Seal encrypts a few bytes to the bank.
-	Seal(ctx context.Context, to id.Issuer, plain []byte) (string, error)
-	// Open verifies that compact is of into's type, signed by issuer, addressed to this service, and
-	// decodes it. Anything else is fault.Invalid. Age is the caller's business: answers may come late.
-	Open(ctx context.Context, compact string, issuer id.Issuer, into wire.Message) error
-	// Knows says whether the service has pinned keys of this issuer.
-	Knows(issuer id.Issuer) bool
-}
-
 // Secrets makes keyed fingerprints: of codes, contacts and documents, which are too few to hash bare.
 type Secrets interface {
 	// MAC is 32 bytes of HMAC-SHA256 of the parts under a key for this purpose, kept outside the database.
@@ -79,13 +68,37 @@ type Secrets interface {
 // Wallet is one service. Its methods may be called at the same time from many goroutines.
 type Wallet struct {
 	Deps
+	rp       *webauthn.WebAuthn
 	wake     chan struct{} // something was put into the outbox
 	subjects subjects      // one decision about a holder's money at a time
+	ended    watchers      // who waits for the end of a charge or a payment
 }
 
-// New puts a wallet together.
-func New(d Deps) *Wallet {
-	return &Wallet{Deps: d, wake: make(chan struct{}, 1)}
+// New puts a wallet together; a policy outside the compiled bounds is refused.
+func New(d Deps) (*Wallet, error) {
+	rp, err := relyingParty(d.Profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Profile.check(); err != nil {
+		return nil, err
+	}
+	if err := d.Money.Policy.Check(); err != nil {
+		return nil, err
+	}
+	return &Wallet{Deps: d, rp: rp, wake: make(chan struct{}, 1)}, nil
+}
+
+// check refuses limits of new links that no bank would take, or that pass the compiled bound.
+func (p Profile) check() error {
+	l := p.Limits
+	if l.PerDebit < 1 || l.Per24h < l.PerDebit || l.Per30Days < l.Per24h || l.Per30Days > MaxCharge {
+		return fmt.Errorf("wallet: the limits of a link must rise from 1 to %d yen", MaxCharge)
+	}
+	if p.Valid < 1 || p.Valid > 10 {
+		return errors.New("wallet: a link is asked for 1 to 10 years")
+	}
+	return nil
 }
 
 // Wake tells the outbox that something is due; it never blocks.

@@ -1,0 +1,119 @@
+package wallet
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"math/big"
+	"time"
+
+	"crypto/rand"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/observe"
+)
+
+// The bounds of one-time codes: 15 guesses a day at a million possibilities, for whoever asks.
+const (
+	CodeLife     = 10 * time.Minute
+	CodeTries    = 3
+	CodesPerDay  = 5                // to one contact
+	CodeInterval = 20 * time.Second // between two to one contact
+)
+
+// Code is a one-time code that was sent to a contact. The digits themselves are kept nowhere.
+type Code struct {
+	ID        string // "cod_…"
+	Errand    string // what it is for
+	Contact   []byte // fingerprint of the address
+	Hash      []byte // keyed, over ID and digits
+	TriesLeft int
+	SentAt    time.Time
+	Until     time.Time
+	UsedAt    time.Time // zero: not yet
+}
+
+// PutCode writes a code; IfTries is the number of tries stored now, -1 if there must be no such code. So two
+// guesses at the same time cannot share a try.
+type PutCode struct {
+	Code    Code
+	IfTries int
+}
+
+// open says whether a code can still be right.
+func (c Code) open(now time.Time) bool {
+	return c.TriesLeft > 0 && c.UsedAt.IsZero() && now.Before(c.Until)
+}
+
+// newCode makes a code for a contact, within the contact's budget; past it the error is fault.Busy, the same
+// whether or not somebody owns the contact.
+func (w *Wallet) newCode(ctx context.Context, errand string, contact []byte) (Code, observe.Secret, error) {
+	now := w.Now()
+	n, last, err := w.Store.CodesSince(ctx, contact, now.Add(-24*time.Hour))
+	if err != nil {
+		return Code{}, "", err
+	}
+	if n >= CodesPerDay || (n > 0 && now.Before(last.Add(CodeInterval))) {
+		return Code{}, "", &fault.Error{Kind: fault.Busy, Op: "wallet.newCode", Public: fault.Text{
+			JA: "コードの送信回数が上限に達しました。しばらく待ってからやり直してください。",
+			EN: "Too many codes were sent. Please wait and try again."}}
+	}
+	digits, err := rand.Int(w.Rand, big.NewInt(1_000_000))
+	if err != nil {
+		return Code{}, "", fault.New(fault.Internal, "wallet.newCode", err)
+	}
+	text := fmt.Sprintf("%06d", digits)
+	c := Code{ID: w.newID("cod"), Errand: errand, Contact: contact, TriesLeft: CodeTries, SentAt: now, Until: now.Add(CodeLife)}
+	c.Hash = w.codeHash(c.ID, text)
+	return c, observe.Secret(text), nil
+}
+
+// useCode spends a try. It answers the row to write beside what the code allows where the digits are right;
+// where they are wrong it writes the row itself and refuses. All ways of being wrong look the same.
+func (w *Wallet) useCode(ctx context.Context, codeID, errand, typed string) (PutCode, error) {
+	now := w.Now()
+	c, err := w.Store.Code(ctx, codeID)
+	if err != nil && fault.Of(err) != fault.NotFound {
+		return PutCode{}, err
+	}
+	if err != nil || c.Errand != errand || !c.open(now) {
+		return PutCode{}, wrongCode()
+	}
+	put := PutCode{Code: c, IfTries: c.TriesLeft}
+	put.Code.TriesLeft--
+	if subtle.ConstantTimeCompare(w.codeHash(c.ID, foldDigits(typed)), c.Hash) == 1 {
+		put.Code.UsedAt = now
+		return put, nil
+	}
+	if err := w.Store.Commit(ctx, put); err != nil && fault.Of(err) != fault.Conflict {
+		return PutCode{}, err
+	}
+	return PutCode{}, wrongCode()
+}
+
+func (w *Wallet) codeHash(codeID, digits string) []byte { return w.Secrets.MAC("code", codeID, digits) }
+
+func wrongCode() error {
+	return &fault.Error{Kind: fault.Invalid, Op: "wallet.useCode", Public: fault.Text{
+		JA: "コードが違うか、期限が切れています。", EN: "The code is wrong or has expired."}}
+}
+
+// foldDigits takes what people type for six digits: full width, spaces.
+func foldDigits(s string) string {
+	out := make([]byte, 0, 6)
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			out = append(out, byte(r))
+		case r >= '０' && r <= '９':
+			out = append(out, byte(r-'０'+'0'))
+		case r == ' ' || r == '　' || r == '-':
+		default:
+			return ""
+		}
+		if len(out) > 6 {
+			return ""
+		}
+	}
+	return string(out)
+}
