@@ -86,11 +86,14 @@ func join(r rune, latin string, small rune) (string, bool) {
 // (トウキョウ is "tokyo", ニイガタ stays "niigata").
 func Romaji(s string) string {
 	var out []byte
+	var before byte // the letter before, unless it already was the second half of a long vowel
 	for _, c := range []byte(Spell(strings.ReplaceAll(Katakana(s), "ー", ""))) {
-		if n := len(out); n > 0 && (out[n-1] == 'o' && (c == 'u' || c == 'o') || out[n-1] == 'u' && c == 'u') {
+		if before == 'o' && (c == 'u' || c == 'o') || before == 'u' && c == 'u' {
+			before = 0
 			continue
 		}
 		out = append(out, c)
+		before = c
 	}
 	return string(out)
 }
@@ -110,8 +113,8 @@ var kunrei = strings.NewReplacer(
 func FoldRomaji(s string) string {
 	var plain strings.Builder
 	for _, r := range norm.NFD.String(norm.NFKC.String(s)) {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			plain.WriteRune(unicode.ToLower(r))
+		if r = unicode.ToLower(r); r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			plain.WriteRune(r)
 		}
 	}
 	folded := kunrei.Replace(strings.TrimSuffix(plain.String(), "c"))
@@ -120,7 +123,7 @@ func FoldRomaji(s string) string {
 	}
 	var out []rune
 	for _, c := range folded {
-		if n := len(out); n > 0 && (out[n-1] == c || out[n-1] == 'o' && c == 'u') {
+		if n := len(out); n > 0 && c >= 'a' && (out[n-1] == c || out[n-1] == 'o' && c == 'u') {
 			continue
 		}
 		out = append(out, c)
