@@ -45,6 +45,10 @@ func Receivable(issuer id.Issuer) ledger.AccountID {
 	return ledger.AccountID("receivable/" + host)
 }
 
+func matureID(link id.Link, version int64) ledger.TransferID {
+	return ledger.TransferID(fmt.Sprintf("mature/%s/%d", link, version))
+}
+
 // ShopAccount is what the service owes a shop.
 func ShopAccount(shop ShopID) ledger.AccountID { return ledger.AccountID("shop/" + shop) }
 
@@ -107,18 +111,25 @@ func (p MoneyPolicy) limit(sub id.Subject) ledger.Limit {
 
 // MoneyDeps is what the money half of a wallet is made of.
 type MoneyDeps struct {
-	Policy MoneyPolicy
-	Shops  []Shop
-	Books  Books
+	Policy     MoneyPolicy
+	Shops      []Shop
+	Books      Books
+	BreakOwner string // who looks into new breaks until somebody takes them
 }
 
-// Books reads what the ledger has committed. An account or limit that does not exist is reported by its
-// second result.
+// Books reads what the ledger has committed: part of ledger.Reader. What is not there is fault.NotFound.
 type Books interface {
-	Account(ctx context.Context, a ledger.AccountID) (ledger.Account, bool, error)
-	Limit(ctx context.Context, l ledger.LimitID) (ledger.Limit, bool, error)
-	// Usage is what a limit has counted in the 24 hours and the 30 days before now.
-	Usage(ctx context.Context, l ledger.LimitID, now time.Time) (day, month money.Yen, err error)
+	Account(ctx context.Context, id ledger.AccountID) (ledger.Account, error)
+	Usage(ctx context.Context, id ledger.LimitID, now time.Time) (ledger.Usage, error)
+}
+
+// account reads an account that need not exist: one never opened is empty.
+func (w *Wallet) account(ctx context.Context, id ledger.AccountID) (ledger.Account, error) {
+	a, err := w.Money.Books.Account(ctx, id)
+	if err != nil && fault.Of(err) == fault.NotFound {
+		return ledger.Account{ID: id}, nil
+	}
+	return a, err
 }
 
 // MoneyStore is what the wallet keeps about money beside the ledger. What is not there is fault.NotFound.
@@ -150,7 +161,7 @@ func (w *Wallet) openShops(ctx context.Context) error {
 	return w.openAll(ctx, rs)
 }
 
-// openAll opens accounts that may be there already: an account keeps the bounds it was opened with.
+// openAll opens accounts that may be there already; one that is takes the bounds the policy has now.
 func (w *Wallet) openAll(ctx context.Context, rs []ledger.Request) error {
 	if len(rs) == 0 {
 		return nil
@@ -159,25 +170,33 @@ func (w *Wallet) openAll(ctx context.Context, rs []ledger.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range results {
-		if !r.OK() && r.Outcome != ledger.Mismatch {
-			return fault.New(fault.Internal, "wallet.openAll", fmt.Errorf("opening an account: outcome %d", r.Outcome))
+	var rebound []ledger.Request
+	for i, r := range results {
+		open, ok := rs[i].Do.(ledger.Open)
+		switch {
+		case ok && r.Outcome == ledger.Mismatch:
+			a := open.Account
+			rebound = append(rebound, ledger.Request{At: rs[i].At, Do: ledger.Bound{Account: a.ID, Floor: a.Floor, Ceiling: a.Ceiling}})
+		case !r.OK():
+			return fault.New(fault.Internal, "wallet.openAll", fmt.Errorf("%T: outcome %d", rs[i].Do, r.Outcome))
 		}
 	}
-	return nil
+	if len(rebound) == 0 {
+		return nil
+	}
+	_, err = w.Ledger.SubmitAll(ctx, rebound)
+	return err
 }
 
 // holdings is a holder's e-money in all, with what may still arrive.
 func (w *Wallet) holdings(ctx context.Context, sub id.Subject, links []Link) (money.Yen, error) {
 	var sum money.Yen
 	for _, a := range append(maturingOf(sub, links), Available(sub), Reversing(sub)) {
-		acc, found, err := w.Money.Books.Account(ctx, a)
+		acc, err := w.account(ctx, a)
 		if err != nil {
 			return 0, err
 		}
-		if found {
-			sum = money.MustAdd(sum, money.MustAdd(acc.Balance, acc.HeldIn))
-		}
+		sum = money.MustAdd(sum, money.MustAdd(acc.Balance, acc.HeldIn))
 	}
 	return sum, nil
 }

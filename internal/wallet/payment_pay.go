@@ -1,0 +1,286 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"encoding/base32"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/wire"
+)
+
+const (
+	// PayCodeLife is how long a payment code may be presented (M11).
+	PayCodeLife = 60 * time.Second
+	payCodeBits = 80
+
+	// RuleIdempotency names the error of an idempotency key that came with another body.
+	RuleIdempotency = "idempotency_error"
+
+	maxShopText = 100 // bytes of terminal and order
+	maxIdemKey  = 255
+)
+
+var payCodeAlphabet = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+
+// MakePayCode makes a payment code for a holder: 80 random bits that live 60 s. It is shown, never kept; the
+// codes she made before are burnt.
+func (w *Wallet) MakePayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
+	var b [payCodeBits / 8]byte
+	if _, err := io.ReadFull(w.Rand, b[:]); err != nil {
+		return "", PayCode{}, fault.New(fault.Internal, "wallet.MakePayCode", err)
+	}
+	code = payCodeAlphabet.EncodeToString(b[:])
+	now := w.Now()
+	row = PayCode{
+		Hash: payCodeHash(code), Payment: PaymentID(w.newID("pay")), Subject: sub,
+		MadeAt: now, ExpiresAt: now.Add(PayCodeLife),
+	}
+	if err := w.Store.Commit(ctx, PutPayCode{row}); err != nil {
+		return "", PayCode{}, err
+	}
+	return code, row, nil
+}
+
+func payCodeHash(code string) string { return wire.Hash("kozamori payment code " + code) }
+
+// readPayCode takes a code as scanned or typed: spaces and hyphens between groups, either case, and the letters
+// that are left out of the alphabet for what they look like.
+func readPayCode(s string) (string, bool) {
+	s = strings.ToUpper(s)
+	s = strings.NewReplacer(" ", "", "-", "", "O", "0", "I", "1", "L", "1").Replace(s)
+	b, err := payCodeAlphabet.DecodeString(s)
+	return s, err == nil && len(b) == payCodeBits/8
+}
+
+// Presented is what a shop asks when it has read a payer's code.
+type Presented struct {
+	Code     string
+	Amount   money.Yen
+	Terminal string
+	Order    string
+}
+
+func (p Presented) hash() string {
+	return wire.Hash(fmt.Sprintf("%q %d %q %q", p.Code, p.Amount, p.Terminal, p.Order))
+}
+
+// Pay takes a payment for a shop. The first presentation of a code burns it, whatever follows. The same
+// request under the same idempotency key answers the same payment (replayed is true); another request under
+// it is refused with RuleIdempotency. A code that is unknown, expired or used is fault.Gone and leaves nothing
+// under the key. A payment that a rule refuses is answered as a Payment with its reason, and stays so.
+func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (pay Payment, replayed bool, err error) {
+	const op = "wallet.Pay"
+	if len(p.Terminal) > maxShopText || len(p.Order) > maxShopText || key == "" || len(key) > maxIdemKey {
+		return Payment{}, false, &fault.Error{Kind: fault.Invalid, Op: op, Public: textShopInput}
+	}
+	idem := IdemKey{Client: string(shop.ID), Endpoint: "payments", Key: key, BodyHash: p.hash()}
+	if pay, err := w.replay(ctx, idem); fault.Of(err) != fault.NotFound || err == nil {
+		return pay, true, err
+	}
+	code, ok := readPayCode(p.Code)
+	if !ok {
+		return Payment{}, false, &fault.Error{Kind: fault.Invalid, Op: op, Rule: "M11", Public: textCodeShape}
+	}
+	by := wire.Hash(idem.Client + "\n" + idem.Endpoint + "\n" + idem.Key + "\n" + idem.BodyHash)
+	burnt, err := w.Store.BurnPayCode(ctx, payCodeHash(code), by, w.Now())
+	switch {
+	case fault.Of(err) == fault.NotFound && err != nil:
+		return Payment{}, false, &fault.Error{Kind: fault.Gone, Op: op, Rule: "M11", Public: textCodeGone, Err: err}
+	case err != nil:
+		return Payment{}, false, err
+	case burnt.BurntBy != by || !burnt.BurntAt.Before(burnt.ExpiresAt):
+		return Payment{}, false, &fault.Error{Kind: fault.Gone, Op: op, Rule: "M11", Public: textCodeGone,
+			Err: errors.New("used or expired")}
+	}
+	pay, err = w.take(ctx, shop, burnt, p, idem)
+	w.ended.tell(string(burnt.Payment))
+	if conflicts(err) { // the same key at the same moment
+		pay, err = w.replay(ctx, idem)
+		return pay, true, err
+	}
+	return pay, false, err
+}
+
+// replay answers what came of the first request under a key; fault.NotFound where there was none.
+func (w *Wallet) replay(ctx context.Context, k IdemKey) (Payment, error) {
+	payment, body, err := w.Store.Idem(ctx, k.Client, k.Endpoint, k.Key)
+	if err != nil {
+		return Payment{}, err
+	}
+	if body != k.BodyHash {
+		return Payment{}, &fault.Error{Kind: fault.Invalid, Op: "wallet.Pay", Rule: RuleIdempotency, Public: textIdem}
+	}
+	return w.Store.Payment(ctx, payment)
+}
+
+// take decides a payment and commits it with the transfer and the idempotency key. It is done at most once for
+// a code: the transfer's id was made with the code.
+func (w *Wallet) take(ctx context.Context, shop Shop, code PayCode, p Presented, idem IdemKey) (Payment, error) {
+	pay := Payment{
+		ID: code.Payment, Shop: shop.ID, Subject: code.Subject, Amount: p.Amount,
+		Terminal: p.Terminal, Order: p.Order, State: PaymentDone, At: w.Now(),
+	}
+	links, err := w.Store.LinksOf(ctx, code.Subject)
+	if err != nil {
+		return Payment{}, err
+	}
+	if err := w.mature(ctx, links); err != nil {
+		return Payment{}, err
+	}
+	unlock := w.subjects.lock(code.Subject)
+	defer unlock()
+	move, reason, err := w.paymentMove(ctx, shop, &pay, links)
+	if err != nil {
+		return Payment{}, err
+	}
+	if reason != "" {
+		return w.refusePayment(ctx, pay, reason, idem)
+	}
+	r, err := w.Ledger.Submit(ctx, ledger.Request{At: pay.At, Do: move, Then: func(r ledger.Result) []ledger.Write {
+		if !r.OK() {
+			return nil
+		}
+		return []ledger.Write{PutPayment{pay}, PutIdem{idem, pay.ID, pay.At}}
+	}})
+	switch {
+	case err != nil:
+		return Payment{}, err
+	case r.Outcome == ledger.Frozen:
+		return w.refusePayment(ctx, pay, "frozen", idem)
+	case r.Repeated || r.Outcome == ledger.Mismatch:
+		return w.Store.Payment(ctx, pay.ID)
+	case r.Outcome == ledger.Insufficient:
+		return w.refusePayment(ctx, pay, "funds", idem)
+	case !r.OK():
+		return Payment{}, fault.New(fault.Internal, "wallet.take", fmt.Errorf("the ledger answers %d", r.Outcome))
+	}
+	return pay, nil
+}
+
+// paymentMove chooses where a payment comes from: maturing money first, for it can do less; shops that sell
+// what is like cash get available money only (M10). A reason says why the payment is refused.
+func (w *Wallet) paymentMove(ctx context.Context, shop Shop, pay *Payment, links []Link) (ledger.Move, string, error) {
+	if pay.Amount < 1 || pay.Amount > MaxHolderCap {
+		return ledger.Move{}, "amount", nil
+	}
+	maturing := maturingOf(pay.Subject, links)
+	slices.Reverse(maturing) // LinksOf lists the newest first; the oldest money goes first
+	young, err := w.sources(ctx, maturing)
+	if err != nil {
+		return ledger.Move{}, "", err
+	}
+	free, err := w.sources(ctx, []ledger.AccountID{Available(pay.Subject)})
+	if err != nil {
+		return ledger.Move{}, "", err
+	}
+	to := ShopAccount(shop.ID)
+	all, short := takeFrom(append(young, free...), to, pay.Amount)
+	if shop.CashLike {
+		had := short == 0
+		if all, short = takeFrom(free, to, pay.Amount); short > 0 && had {
+			return ledger.Move{}, "cash_like", nil
+		}
+	}
+	if short > 0 {
+		return ledger.Move{}, "funds", nil
+	}
+	for _, leg := range all {
+		if leg.Debit != Available(pay.Subject) {
+			pay.FromMaturing += leg.Amount
+		}
+	}
+	return ledger.Move{ID: ledger.TransferID(pay.ID), Kind: "payment", Legs: all, Memo: pay.Order}, "", nil
+}
+
+func (w *Wallet) refusePayment(ctx context.Context, pay Payment, reason string, idem IdemKey) (Payment, error) {
+	pay.State, pay.Reason, pay.FromMaturing = PaymentRefused, reason, 0
+	return pay, w.Store.Commit(ctx, PutPayment{pay}, PutIdem{idem, pay.ID, pay.At})
+}
+
+// PaymentOf is a shop's own payment; another's is not found.
+func (w *Wallet) PaymentOf(ctx context.Context, shop Shop, p PaymentID) (Payment, error) {
+	pay, err := w.Store.Payment(ctx, p)
+	if err == nil && pay.Shop != shop.ID {
+		return Payment{}, fault.New(fault.NotFound, "wallet.PaymentOf", errors.New("another shop's"))
+	}
+	return pay, err
+}
+
+// Presentation is what a payer's page shows of a code.
+type Presentation struct {
+	Code    PayCode
+	Payment Payment
+	Decided bool // Payment is set
+}
+
+// Over says that nothing more will come of the code.
+func (p Presentation) Over(now time.Time) bool {
+	return p.Decided || !now.Before(p.Code.ExpiresAt) || (!p.Code.BurntAt.IsZero() && p.Code.BurntBy == "")
+}
+
+// AwaitPayment answers what has come of a holder's code, once something has, at the latest after d.
+func (w *Wallet) AwaitPayment(ctx context.Context, sub id.Subject, p PaymentID, d time.Duration) (Presentation, error) {
+	told, stop := w.ended.watch(string(p))
+	defer stop()
+	pr, err := w.presentation(ctx, sub, p)
+	if err != nil || pr.Over(w.Now()) || d == 0 {
+		return pr, err
+	}
+	wait(ctx, told, min(d, pr.Code.ExpiresAt.Sub(w.Now())))
+	return w.presentation(ctx, sub, p)
+}
+
+func (w *Wallet) presentation(ctx context.Context, sub id.Subject, p PaymentID) (Presentation, error) {
+	code, err := w.Store.PayCode(ctx, p)
+	if err == nil && code.Subject != sub {
+		err = fault.New(fault.NotFound, "wallet.presentation", errors.New("another holder's"))
+	}
+	if err != nil {
+		return Presentation{}, err
+	}
+	pay, err := w.Store.Payment(ctx, p)
+	if err != nil && fault.Of(err) != fault.NotFound {
+		return Presentation{}, err
+	}
+	return Presentation{Code: code, Payment: pay, Decided: err == nil}, nil
+}
+
+var (
+	textShopInput = fault.Text{JA: "端末番号・注文番号・Idempotency-Keyの長さを確認してください。", EN: "Check the length of terminal, order and Idempotency-Key."}
+	textCodeShape = fault.Text{JA: "支払いコードの形が正しくありません。", EN: "This is not a payment code."}
+	textCodeGone  = fault.Text{JA: "この支払いコードは使えません。お客様に新しいコードを表示してもらってください。", EN: "This payment code cannot be used. Ask the customer to show a new one."}
+	textIdem      = fault.Text{JA: "同じIdempotency-Keyが、別の内容の依頼に使われています。", EN: "This Idempotency-Key was used with a different request before."}
+
+	paymentTexts = map[string]fault.Text{
+		"funds":     {JA: "残高が足りません。", EN: "The balance is too low."},
+		"frozen":    {JA: "お客様のアカウントは利用を停止しています。", EN: "The customer's account is frozen."},
+		"amount":    {JA: "金額が正しくありません。", EN: "The amount is out of range."},
+		"cash_like": {JA: "準備中の残高は、この店ではまだ使えません。", EN: "Maturing money cannot be spent in this shop yet."},
+	}
+)
+
+// Text is how a payment ended, in words for payer and shop.
+func (p Payment) Text() fault.Text {
+	if p.State == PaymentDone {
+		return fault.Text{JA: "支払いが完了しました。", EN: "The payment is done."}
+	}
+	return paymentTexts[p.Reason]
+}
+
+// Rule is the rule that refused a payment, where one did.
+func (p Payment) Rule() string {
+	if p.Reason == "cash_like" {
+		return "M10"
+	}
+	return ""
+}

@@ -1,0 +1,175 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/wire"
+)
+
+const (
+	sweepBatch   = 200
+	sweepAtOnce  = 16
+	askFirst     = 2 * time.Second
+	askAtLongest = 10 * time.Minute
+)
+
+// askAfter is the pause before the n-th next resolution: doubling, so that a bank that is down is not beaten.
+func askAfter(n int) time.Duration {
+	if n > 16 {
+		return askAtLongest
+	}
+	return min(askFirst<<n, askAtLongest)
+}
+
+// SweepCharges asks the banks what became of charges whose end is overdue, until each has one (M12). It
+// returns how many were asked; an error is that of the store, a bank's silence is none.
+func (w *Wallet) SweepCharges(ctx context.Context) (int, error) {
+	due, err := w.Store.ChargesToAsk(ctx, w.Now(), sweepBatch)
+	if err != nil {
+		return 0, err
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, sweepAtOnce)
+	errs := make([]error, len(due))
+	for i, c := range due {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = w.askOne(ctx, c)
+		})
+	}
+	wg.Wait()
+	return len(due), errors.Join(errs...)
+}
+
+// askOne postpones the next question first: a crash in between asks again later, never at once for ever.
+func (w *Wallet) askOne(ctx context.Context, c Charge) error {
+	again := AskAgain{Debit: c.Debit, Asks: c.Asks + 1, At: w.Now().Add(askAfter(c.Asks))}
+	if err := w.Store.Commit(ctx, again); err != nil {
+		return err
+	}
+	if err := w.ResolveCharge(ctx, c.Debit); err != nil {
+		w.Log.Warn("a charge stays open", "debit", string(c.Debit), "state", string(c.State), "asks", again.Asks, "err", err)
+	}
+	return nil
+}
+
+// Mature makes maturing money available where its link has become active by the clock (M10).
+func (w *Wallet) Mature(ctx context.Context) error {
+	links, err := w.Store.MaturingLinks(ctx)
+	if err != nil {
+		return err
+	}
+	return w.mature(ctx, links)
+}
+
+// mature is Mature for some links. The transfer's id holds the version of the account it empties, so that two
+// at the same time move it once.
+func (w *Wallet) mature(ctx context.Context, links []Link) error {
+	now := w.Now()
+	for _, l := range links {
+		if l.StateAt(now) != wire.LinkActive {
+			continue
+		}
+		acc, err := w.account(ctx, Maturing(l.Subject, l.ID))
+		if err != nil {
+			return err
+		}
+		if acc.Free() <= 0 {
+			continue
+		}
+		if err := w.matureOne(ctx, l, acc, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matureOne moves the free part of a maturing account. Where something else moved first, or the holder's cap
+// leaves no room, the money stays where it is and the next round looks again.
+func (w *Wallet) matureOne(ctx context.Context, l Link, acc ledger.Account, now time.Time) error {
+	unlock := w.subjects.lock(l.Subject)
+	defer unlock()
+	_, err := w.Ledger.Submit(ctx, ledger.Request{At: now, Do: ledger.Move{
+		ID: matureID(l.ID, acc.Version), Kind: "matured",
+		Legs: []ledger.Leg{{Debit: acc.ID, Credit: Available(l.Subject), Amount: acc.Free()}},
+	}})
+	return err
+}
+
+// SweepStatements exchanges the statements of days that are over with every bank that booked something, the
+// oldest first, one day a bank and round.
+func (w *Wallet) SweepStatements(ctx context.Context) error {
+	banks, err := w.Store.BanksCharged(ctx)
+	if err != nil {
+		return err
+	}
+	for issuer, first := range banks {
+		day, ok, err := w.nextStatement(ctx, issuer, first)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if _, err := w.ExchangeStatement(ctx, issuer, day); err != nil {
+			w.Log.Warn("a statement was not exchanged", "issuer", string(issuer), "day", day, "err", err)
+		}
+	}
+	return nil
+}
+
+// nextStatement finds the first day since the first charge that is over and has no final statement.
+func (w *Wallet) nextStatement(ctx context.Context, issuer id.Issuer, first string) (string, bool, error) {
+	last := w.Now().Add(-dayWindow - statementRest)
+	for d, _ := time.ParseInLocation(time.DateOnly, first, clock.Tokyo); !d.After(last); d = d.AddDate(0, 0, 1) {
+		s, err := w.Store.Statement(ctx, issuer, clock.Day(d))
+		switch {
+		case fault.Of(err) == fault.NotFound && err != nil:
+			return clock.Day(d), true, nil
+		case err != nil:
+			return "", false, err
+		case s.Provisional:
+			return clock.Day(d), true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// RunMoney does the money's background work until ctx ends, every so often: open charges, matured money,
+// statements.
+func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
+	if err := w.openShops(ctx); err != nil {
+		return err
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		w.round(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// round is one turn of the background work. A failing part is logged and does not keep the others from theirs.
+func (w *Wallet) round(ctx context.Context) {
+	for name, part := range map[string]func(context.Context) error{
+		"charges":    func(ctx context.Context) error { _, err := w.SweepCharges(ctx); return err },
+		"maturing":   w.Mature,
+		"statements": w.SweepStatements,
+	} {
+		if err := part(ctx); err != nil && ctx.Err() == nil {
+			w.Log.Error("background work", "part", name, "err", err)
+		}
+	}
+}
