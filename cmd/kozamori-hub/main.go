@@ -1,0 +1,40 @@
+// Command kozamori-hub runs the network between payment services and banks.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	examples "github.com/kozamori/kozamori/docs/config"
+	"github.com/kozamori/kozamori/internal/keyfile"
+	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/server/hubd"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "kozamori-hub:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	return program.Main(ctx, program.Role{Name: "kozamori-hub", Short: "hub", Example: examples.Hub, Load: load}, args, getenv, stdout)
+}
+
+func load(path string, getenv func(string) string) (program.Setup, error) {
+	var cfg hubd.Config
+	if err := program.LoadInto(path, getenv, &cfg); err != nil {
+		return program.Setup{}, err
+	}
+	return program.Setup{
+		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile,
+		KeyDirs: map[string]program.Keys{cfg.Data.Keys: {"client": keyfile.Sign, "dpop": keyfile.Sign, "rows": keyfile.Secret}},
+		Migrate: func(ctx context.Context) error { return hubd.Migrate(ctx, cfg) },
+		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
+			return hubd.Open(ctx, cfg, hubd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})
+		},
+	}, nil
+}

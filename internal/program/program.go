@@ -1,0 +1,208 @@
+// Package program is what the three role programs have in common: the same four commands, one way to read
+// settings, keys made and rotated in files, and a stop that lets running requests finish.
+package program
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/config"
+	"github.com/kozamori/kozamori/internal/keyfile"
+	"github.com/kozamori/kozamori/internal/observe"
+)
+
+// Server is a running role.
+type Server interface {
+	Handler() http.Handler
+	Ops() http.Handler
+	Run(ctx context.Context) error
+	Close() error
+}
+
+// Setup is what a program reads from its configuration to run a role.
+type Setup struct {
+	Public, Ops observe.ServerConfig
+	DataDir     string // audit.jsonl is written here
+	ClockFile   string // dev only: seconds the clock is ahead
+	Open        func(ctx context.Context, env Env) (Server, error)
+	Migrate     func(ctx context.Context) error
+	KeyDirs     map[string]Keys // by directory
+}
+
+// Keys are the keys a directory needs, by name.
+type Keys map[string]keyfile.Use
+
+// Env is what a program hands to its role.
+type Env struct {
+	Now   clock.Now
+	Log   *slog.Logger
+	Audit io.Writer
+}
+
+// Role describes one program.
+type Role struct {
+	Name    string // "kozamori-hub"
+	Short   string // "hub": in logs
+	Example string // the annotated example configuration
+	// Load reads the configuration at path and the environment.
+	Load func(path string, getenv func(string) string) (Setup, error)
+}
+
+const usage = `%[1]s serve --config FILE      run
+%[1]s migrate --config FILE    bring the databases up to date; run it before serve after an update
+%[1]s keys new --config FILE   make the keys that are missing
+%[1]s keys rotate --config FILE --key NAME [--dir DIR]
+                               add a newer key beside an old one; restart to use it
+%[1]s config example           print an annotated configuration
+Every setting can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.
+`
+
+// Main runs a program to its end. The error is for standard error, and exit status 1.
+func Main(ctx context.Context, role Role, args []string, getenv func(string) string, stdout io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	command, rest := "", args
+	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		command, rest = strings.TrimSpace(command+" "+rest[0]), rest[1:]
+	}
+	flags := flag.NewFlagSet(role.Name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	path := flags.String("config", "", "configuration file")
+	key := flags.String("key", "", "name of a key")
+	dir := flags.String("dir", "", "directory of keys, where there are several")
+	if err := flags.Parse(rest); err != nil && !errors.Is(err, flag.ErrHelp) {
+		return fmt.Errorf("%w\n\n"+usage, err, role.Name)
+	}
+	switch command {
+	case "config example":
+		_, err := io.WriteString(stdout, role.Example)
+		return err
+	case "serve", "migrate", "keys new", "keys rotate":
+	case "", "help":
+		_, err := fmt.Fprintf(stdout, usage, role.Name)
+		return err
+	default:
+		return fmt.Errorf("no command %q\n\n"+usage, command, role.Name)
+	}
+	setup, err := role.Load(*path, getenv)
+	if err != nil {
+		return err
+	}
+	switch command {
+	case "migrate":
+		return setup.Migrate(ctx)
+	case "keys new":
+		return newKeys(setup, stdout)
+	case "keys rotate":
+		return rotate(setup, *dir, *key, stdout)
+	}
+	return serve(ctx, role, setup, stdout)
+}
+
+func newKeys(s Setup, stdout io.Writer) error {
+	for dir, keys := range s.KeyDirs {
+		for name, use := range keys {
+			if err := keyfile.Open(dir).Create(name, use, false, clock.System()); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(stdout, "%s: ready\n", dir)
+	}
+	return nil
+}
+
+func rotate(s Setup, dir, key string, stdout io.Writer) error {
+	if dir == "" {
+		if len(s.KeyDirs) != 1 {
+			return errors.New("keys rotate: several directories of keys; name one with --dir")
+		}
+		for only := range s.KeyDirs {
+			dir = only
+		}
+	}
+	keys, ok := s.KeyDirs[dir]
+	if !ok {
+		return fmt.Errorf("keys rotate: %s is not a directory of keys of this configuration", dir)
+	}
+	if _, ok := keys[key]; !ok {
+		return fmt.Errorf("keys rotate: no key %q in %s", key, dir)
+	}
+	if err := keyfile.Open(dir).Rotate(key, clock.System()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(stdout, "%s: a newer %q stands beside the old one. Give the new public set to those who pin it, then restart.\n", dir, key)
+	return err
+}
+
+// serve runs the role, its public and its operator's listener until a signal.
+func serve(ctx context.Context, role Role, s Setup, stdout io.Writer) (err error) {
+	log := observe.NewLogger(stdout, role.Short, slog.LevelInfo)
+	now := clock.Now(clock.System)
+	if s.ClockFile != "" {
+		now = FileClock(s.ClockFile)
+	}
+	audit, err := os.OpenFile(filepath.Join(s.DataDir, "audit.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	defer func() { err = errors.Join(err, audit.Close()) }()
+	server, err := s.Open(ctx, Env{Now: now, Log: log, Audit: audit})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return observe.ListenAndServe(ctx, s.Public, server.Handler(), log) })
+	if s.Ops.Listen != "" {
+		g.Go(func() error { return observe.ListenAndServe(ctx, s.Ops, server.Ops(), log) })
+	}
+	g.Go(func() error { return server.Run(ctx) })
+	return g.Wait()
+}
+
+// FileClock is the machine's clock plus the seconds that a file says, looked at again at most every 50 ms.
+// A file that is missing or unreadable leaves the clock where it was.
+func FileClock(path string) clock.Now {
+	var m clock.Movable
+	looks := make(chan time.Time, 1)
+	looks <- time.Time{}
+	return func() time.Time {
+		select {
+		case last := <-looks:
+			if at := time.Now(); at.Sub(last) > 50*time.Millisecond {
+				last = at
+				if text, err := os.ReadFile(path); err == nil {
+					if seconds, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && seconds >= 0 {
+						m.Set(time.Duration(seconds) * time.Second)
+					}
+				}
+			}
+			looks <- last
+		default: // another caller is looking
+		}
+		return m.Now()
+	}
+}
+
+// LoadInto fills a configuration, a pointer to a struct with its defaults, for Role.Load.
+func LoadInto(path string, getenv func(string) string, into any) error {
+	if path == "" {
+		return errors.New("--config FILE is needed; `config example` prints one")
+	}
+	return config.Load(path, getenv, into)
+}

@@ -1,0 +1,248 @@
+// Package hubd serves the hub: the interface for services and banks, and the staff's pages, on which
+// everybody's new links can be stopped at once.
+package hubd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/hub"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/keyfile"
+	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/outbox"
+	hubstore "github.com/kozamori/kozamori/internal/store/sqlite/hub"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	"github.com/kozamori/kozamori/internal/web"
+	"github.com/kozamori/kozamori/internal/wire"
+)
+
+// Env is what a program hands to the server beside its configuration. Zero fields get their defaults.
+type Env struct {
+	Now       clock.Now
+	Rand      io.Reader
+	Log       *slog.Logger
+	Audit     io.Writer         // what staff did, line by line; nil: nowhere but in the database
+	Transport http.RoundTripper // outgoing calls
+}
+
+// Server is one hub, running.
+type Server struct {
+	cfg      Config
+	env      Env
+	hub      *hub.Hub
+	store    *hubstore.Store
+	money    *sqlitedb.DB
+	web      *sqlitedb.DB
+	sessions *scs.SessionManager
+	metrics  *observe.Metrics
+	audit    *observe.Audit
+	site     *web.Site
+	guard    wire.Guard
+	tokens   *wire.TokenServer
+	signIns  *web.Limiter
+	handler  http.Handler
+}
+
+// sources are the tables of the hub's two files.
+func files(cfg Config) (main, sessions string) {
+	return filepath.Join(cfg.Data.Dir, "hub.db"), filepath.Join(cfg.Data.Dir, "web.db")
+}
+
+// Migrate brings the databases up to date.
+func Migrate(_ context.Context, cfg Config) error {
+	main, sessions := files(cfg)
+	a, err := sqlitedb.Open(main, hubstore.Source)
+	if err != nil {
+		return err
+	}
+	b, err := sqlitedb.Open(sessions, sessionsql.Source)
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	return errors.Join(a.Close(), b.Close())
+}
+
+// Open opens databases and keys. Databases that lack a migration are an error: `migrate` comes first.
+func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	s = &Server{cfg: cfg, env: withDefaults(cfg, env), metrics: observe.NewMetrics("hub")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	main, sessions := files(cfg)
+	if s.money, err = openReady(ctx, main, hubstore.Source); err != nil {
+		return nil, err
+	}
+	if s.web, err = openReady(ctx, sessions, sessionsql.Source); err != nil {
+		return nil, err
+	}
+	s.store = hubstore.New(s.money)
+	s.sessions = web.NewSessions(sessionsql.New(s.web), "hub-staff", 15*time.Minute, 8*time.Hour)
+	if s.env.Audit != nil {
+		s.audit = observe.NewAudit(s.env.Audit, "hub", s.env.Now)
+	}
+	s.signIns = web.NewLimiter(20*time.Second, 5, 10_000, clock.System)
+	if err := s.wire(); err != nil {
+		return nil, err
+	}
+	return s, s.routes()
+}
+
+func withDefaults(cfg Config, env Env) Env {
+	if env.Now == nil {
+		env.Now = clock.System
+	}
+	if env.Rand == nil {
+		env.Rand = rand.Reader
+	}
+	if env.Log == nil {
+		env.Log = observe.Discard()
+	}
+	if env.Transport == nil {
+		env.Transport = wire.NewTransport()
+		if cfg.Dev {
+			env.Transport = wire.LocalhostTransport()
+		}
+	}
+	return env
+}
+
+// openReady opens a file whose migrations are all applied.
+func openReady(ctx context.Context, path string, source sqlitedb.Source) (*sqlitedb.DB, error) {
+	db, err := sqlitedb.OpenAsIs(path, source)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := db.Pending(ctx)
+	if err == nil && len(pending) > 0 {
+		err = fault.New(fault.Unavailable, "hubd.Open", fmt.Errorf("%s lacks %v: run migrate first", path, pending))
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// wire loads keys and registers and makes the hub.
+func (s *Server) wire() error {
+	keys := keyfile.Open(s.cfg.Data.Keys)
+	if dev, err := keys.Dev(); err != nil || (dev && !s.cfg.Dev) {
+		return errors.Join(err, errors.New("keys made for dev are refused outside dev"))
+	}
+	client, err := keys.Signing("client")
+	if err != nil {
+		return err
+	}
+	proof, err := keys.Signing("dpop")
+	if err != nil {
+		return err
+	}
+	rows, err := keys.Secrets("rows")
+	if err != nil {
+		return err
+	}
+	sealer, err := outbox.NewSealer(rows...)
+	if err != nil {
+		return err
+	}
+	services, banks, ring, err := s.registers()
+	if err != nil {
+		return err
+	}
+	s.hub = hub.New(hub.Deps{Services: services, Banks: banks, Store: s.store, Sealer: sealer, Now: s.env.Now, Rand: s.env.Rand,
+		Bridge: newBridge(s.cfg.Issuer, banks, client[0], proof[0], s.env.Transport, s.env.Now)})
+	s.tokens = &wire.TokenServer{URL: s.cfg.Issuer + "/token", Store: s.store, ScopeOf: s.scopeOf,
+		Clients: wire.Clients{Issuer: s.cfg.Issuer, Keys: ring, Replay: s.store, Now: s.env.Now}}
+	s.guard = wire.Guard{Base: s.cfg.Issuer, Tokens: s.store, Replay: s.store, Now: s.env.Now}
+	return nil
+}
+
+// registers reads who takes part, with the pinned client keys.
+func (s *Server) registers() ([]hub.Service, []hub.Bank, wire.Keyring, error) {
+	ring := wire.Keyring{}
+	var services []hub.Service
+	for _, c := range s.cfg.Services {
+		set, err := keyfile.ReadSet(c.Keys)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		ring[c.ID] = set
+		services = append(services, hub.Service{ID: id.Service(c.ID), NameJA: c.NameJA, NameEN: c.NameEN})
+	}
+	var banks []hub.Bank
+	for _, c := range s.cfg.Banks {
+		set, err := keyfile.ReadSet(c.Keys)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		ring[c.Issuer] = set
+		banks = append(banks, hub.Bank{Code: id.Bank(c.Code), Issuer: id.Issuer(c.Issuer), NameJA: c.NameJA, NameEN: c.NameEN, Kana: c.Kana})
+	}
+	return services, banks, ring, nil
+}
+
+// The scopes of the hub's tokens.
+const (
+	scopeService = "service"
+	scopeBank    = "bank"
+)
+
+func (s *Server) scopeOf(client string) string {
+	if _, ok := s.hub.Service(id.Service(client)); ok {
+		return scopeService
+	}
+	if _, ok := s.hub.Bank(id.Issuer(client)); ok {
+		return scopeBank
+	}
+	return ""
+}
+
+// Handler is the public interface.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ops is the operator's own interface.
+func (s *Server) Ops() http.Handler { return observe.Ops(s.metrics, s.money.Ready) }
+
+// Run forgets what has expired until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := errors.Join(s.store.Forget(ctx, s.env.Now()), sessionsql.New(s.web).Forget(ctx)); err != nil {
+				s.env.Log.Warn("forgetting what has expired", "error", err.Error())
+			}
+		}
+	}
+}
+
+// Close closes the databases.
+func (s *Server) Close() error {
+	var errs []error
+	for _, db := range []*sqlitedb.DB{s.money, s.web} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
