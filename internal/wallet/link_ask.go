@@ -75,7 +75,7 @@ type LinkStore interface {
 	AsksOf(ctx context.Context, sub id.Subject) ([]Ask, error)
 	// EventsSeen is the number of the last hub event that was taken.
 	EventsSeen(ctx context.Context) (int64, error)
-	// LinkCounts counts links by reported state, and requests by stage, for metrics and staff.
+	// LinkCounts counts links by reported state, for metrics and staff.
 	LinkCounts(ctx context.Context) (map[wire.LinkState]int, error)
 }
 
@@ -266,7 +266,7 @@ func (w *Wallet) endAsk(ctx context.Context, a Ask, reason string, abort bool) e
 
 func (w *Wallet) deadRows(a Ask, reason string, abort bool) ([]ledger.Write, error) {
 	was := a.Version
-	a.Stage, a.Reason, a.EndedAt, a.Version = AskDead, reason, w.Now(), was+1
+	a.Stage, a.Reason, a.EndedAt, a.RS, a.Version = AskDead, reason, w.Now(), "", was+1
 	rows := []ledger.Write{PutAsk{a, was}}
 	if !abort {
 		return rows, nil
