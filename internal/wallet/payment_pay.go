@@ -59,7 +59,7 @@ func readPayCode(s string) (string, bool) {
 	s = strings.ToUpper(s)
 	s = strings.NewReplacer(" ", "", "-", "", "O", "0", "I", "1", "L", "1").Replace(s)
 	b, err := payCodeAlphabet.DecodeString(s)
-	return s, err == nil && len(b) == payCodeBits/8
+	return s, err == nil && len(b) == payCodeBits/8 && len(s) == payCodeBits/5
 }
 
 // Presented is what a shop asks when it has read a payer's code.
