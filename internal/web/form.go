@@ -60,8 +60,9 @@ type Field struct {
 	Suggest      string     // SuggestField: address that answers ?q=… with [{"value","label","note"}]
 	Unit         fault.Text // after the input: "円"
 
-	Value string
-	Error fault.Text
+	Value  string
+	Choice string // SuggestField: the value of the entry that was chosen, "" where only text was typed
+	Error  fault.Text
 }
 
 // ID is the field's id in the page.
@@ -169,6 +170,9 @@ func (f *Form) Fields() []*Field { return f.fields }
 // Value is the answer to a question, as read or set.
 func (f *Form) Value(name string) string { return f.Field(name).Value }
 
+// Choice is the entry chosen from the list of a SuggestField; it came from the browser and must be looked up.
+func (f *Form) Choice(name string) string { return f.Field(name).Choice }
+
 // Set puts an answer before the form is shown.
 func (f *Form) Set(name, value string) { f.Field(name).Value = value }
 
@@ -209,6 +213,9 @@ func (f *Form) Read(w http.ResponseWriter, r *http.Request) bool {
 			continue
 		}
 		field.read()
+		if field.Kind == SuggestField {
+			field.Choice = r.PostForm.Get(field.Name + "_choice")
+		}
 	}
 	return f.OK()
 }

@@ -81,6 +81,9 @@ func NewSite(o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := assets.url("theme-" + string(o.Theme) + ".css"); err != nil {
+		return nil, fmt.Errorf("web: theme %q: %w", o.Theme, err)
+	}
 	s := &Site{o: o, assets: assets, texts: merged(ownTexts, o.Texts), sets: map[string]map[string]*template.Template{}}
 	for _, lang := range languages {
 		set, err := s.parse(lang)
@@ -197,7 +200,11 @@ type frame struct {
 	Nav     []navEntry
 	SignOut string
 	Switch  string // the same page in the other language
-	Page    Page
+	Other   string // that language
+
+	ThemeStyle, ThemeIcon string
+
+	Page Page
 }
 
 type navEntry struct {
@@ -207,7 +214,12 @@ type navEntry struct {
 
 func (s *Site) frame(r *http.Request, p Page) frame {
 	lang := Lang(r)
-	f := frame{Lang: lang, Theme: s.o.Theme, Accent: s.o.Accent, Site: s.o.Name.In(lang), Home: "/", Switch: switchURL(r, other(lang)), Page: p}
+	f := frame{
+		Lang: lang, Theme: s.o.Theme, Accent: s.o.Accent, Site: s.o.Name.In(lang), Home: "/",
+		Switch: switchURL(r, other(lang)), Other: other(lang), Page: p,
+		ThemeStyle: s.assets.base + "theme-" + string(s.o.Theme) + ".css",
+		ThemeIcon:  s.assets.base + "icon-" + string(s.o.Theme) + ".svg",
+	}
 	if s.o.Nav != nil {
 		for _, l := range s.o.Nav(r) {
 			current := l.Current || path.Clean(l.URL) == path.Clean(r.URL.Path)
