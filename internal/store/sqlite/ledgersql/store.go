@@ -73,6 +73,8 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
 	case sqlitedb.OutOfOrder(err):
 		return fault.New(fault.Unavailable, "ledgersql.Commit", err)
+	case fault.Of(err) == fault.Unavailable: // whatever the role says, the database is well: it is these rows
+		return fault.New(fault.Internal, "ledgersql.Commit", err)
 	}
 	return err
 }

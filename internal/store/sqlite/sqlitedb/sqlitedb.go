@@ -71,7 +71,7 @@ func dsn(path string, params ...string) string {
 func (db *DB) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return fault.New(fault.Unavailable, "sqlitedb.Write", err)
+		return fault.New(fault.Unavailable, "sqlitedb.Write", &beginError{err})
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing; otherwise the cause is being returned
 	if err := f(tx); err != nil {
@@ -99,7 +99,7 @@ func (db *DB) Read() *sql.DB { return db.readers }
 func (db *DB) View(ctx context.Context, f func(tx *sql.Tx) error) error {
 	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return fault.New(fault.Unavailable, "sqlitedb.View", err)
+		return fault.New(fault.Unavailable, "sqlitedb.View", &beginError{err})
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
 	return f(tx)
@@ -116,26 +116,30 @@ func (db *DB) Ready(ctx context.Context) error {
 // Close waits for what runs and closes the file.
 func (db *DB) Close() error { return errors.Join(db.readers.Close(), db.writer.Close()) }
 
+// beginError says that not even a transaction could be begun: the file is locked, or closed.
+type beginError struct{ error }
+
+func (e *beginError) Unwrap() error { return e.error }
+
 // OutOfOrder says whether an error is the database's trouble (locked, full, unreadable, interrupted) and not
 // that of the rows it was given.
 func OutOfOrder(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return outOfOrder[e.Code()&0xff] // the low byte is the primary code
+	}
+	if _, ok := errors.AsType[*beginError](err); ok {
 		return true
 	}
-	if fault.Of(err) == fault.Unavailable {
-		return true
-	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return false
-	}
-	switch e.Code() & 0xff { // the low byte is the primary code
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,
-		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
-		sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
-		return true
-	}
-	return false
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, sql.ErrTxDone)
+}
+
+// outOfOrder lists the primary result codes that say nothing about the statement that met them.
+var outOfOrder = map[int]bool{
+	sqlite3.SQLITE_BUSY: true, sqlite3.SQLITE_LOCKED: true, sqlite3.SQLITE_NOMEM: true, sqlite3.SQLITE_READONLY: true,
+	sqlite3.SQLITE_INTERRUPT: true, sqlite3.SQLITE_IOERR: true, sqlite3.SQLITE_CORRUPT: true, sqlite3.SQLITE_FULL: true,
+	sqlite3.SQLITE_CANTOPEN: true, sqlite3.SQLITE_PROTOCOL: true, sqlite3.SQLITE_NOTADB: true, sqlite3.SQLITE_PERM: true,
+	sqlite3.SQLITE_AUTH: true,
 }
 
 // IsDuplicate says whether a row was refused because its key exists: a PRIMARY KEY or UNIQUE constraint.
