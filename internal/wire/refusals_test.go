@@ -84,14 +84,14 @@ func TestRefusal06_PKCE(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ challenge, verifier string }{
-		"wrong":         {challenge, wire.NewSecret()},
-		"missing":       {challenge, ""},
-		"both missing":  {"", ""},
-		"plain":         {verifier, verifier},
-		"too short":     {wire.PKCEChallenge("short"), "short"},
-		"too long":      {wire.PKCEChallenge(strings.Repeat("a", 129)), strings.Repeat("a", 129)},
-		"odd alphabet":  {wire.PKCEChallenge(strings.Repeat("+", 43)), strings.Repeat("+", 43)},
-		"one bit apart": {challenge, verifier[:42] + "A-"},
+		"wrong":        {challenge, wire.NewSecret()},
+		"missing":      {challenge, ""},
+		"both missing": {"", ""},
+		"plain":        {verifier, verifier},
+		"too short":    {wire.PKCEChallenge("short"), "short"},
+		"too long":     {wire.PKCEChallenge(strings.Repeat("a", 129)), strings.Repeat("a", 129)},
+		"odd alphabet": {wire.PKCEChallenge(strings.Repeat("+", 43)), strings.Repeat("+", 43)},
+		"one more":     {challenge, verifier[:42] + "A-"},
 	} {
 		wantOAuth(t, name, wire.CheckPKCE(c.challenge, c.verifier), "invalid_grant")
 	}
