@@ -1,0 +1,263 @@
+package bank
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
+)
+
+// Why a link is suspended or revoked, as its row and its reports say it.
+const (
+	ByDepositor    = "stopped_by_depositor"
+	AllByDepositor = "all_stopped_by_depositor"
+	DeviceChanged  = "device_changed"
+	IdentityChange = "identity_changed"
+	EndedByService = "ended_by_service"
+	AccountClosed  = "account_closed"
+)
+
+// attempts is how often a change of gates is decided again because somebody else changed them meanwhile.
+const attempts = 20
+
+// errMoved says that a gate or a row changed between reading and writing it.
+var errMoved = errors.New("changed meanwhile")
+
+// again repeats what lost a race for a row or a gate.
+func again(ctx context.Context, op string, try func() error) error {
+	var err error
+	for range attempts {
+		err = try()
+		if err == nil || (!errors.Is(err, errMoved) && fault.Of(err) != fault.Conflict) {
+			return err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return fault.New(fault.Busy, op, err)
+}
+
+// submit submits a change of a gate; losing a race for it is errMoved.
+func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) error {
+	results, err := b.Core.SubmitAll(ctx, reqs)
+	if err != nil {
+		return err
+	}
+	for _, res := range results {
+		switch {
+		case res.OK():
+		case res.Outcome == ledger.Stale:
+			return errMoved
+		default:
+			return fault.New(fault.Internal, op, errors.New("the ledger refused: "+res.Reason))
+		}
+	}
+	b.Wake()
+	return nil
+}
+
+// StopLink stops one link at once, for the depositor (D2): by his session, or by a notice's stop link. A
+// link that is over already stays as it is; one that was never activated dies of it.
+func (b *Bank) StopLink(ctx context.Context, acc AccountID, link id.Link) error {
+	const op = "bank.StopLink"
+	return again(ctx, op, func() error {
+		l, err := b.Store.Link(ctx, link)
+		if err != nil {
+			return err
+		}
+		if l.Account != acc {
+			return notYours(op, "the link is another account's")
+		}
+		if !l.Occupies() || l.Reason == ByDepositor {
+			return nil
+		}
+		m := stopping(l, ByDepositor)
+		m.Event = EventStopOne
+		_, err = b.MoveLink(ctx, link, m, unchanged(l))
+		return err
+	})
+}
+
+// stopping is the move of a depositor's stop. A link that was never activated, or that needs a new proof
+// anyway, ends; a stop can be undone only for what was proved. A new proof under way dies with it.
+func stopping(l Link, reason string) Move {
+	if l.State == LinkAuthenticated || l.State == LinkSuspended && l.Reason != AllByDepositor {
+		return Move{To: LinkRevoked, Reason: reason, Kind: "revoked"}
+	}
+	return Move{To: LinkSuspended, Reason: reason, Kind: "stopped", Next: func(n linkNow) linkNow {
+		n.Link.Pending = ""
+		n.Gate.Shut = ShutStopped
+		return n
+	}}
+}
+
+// StopAll stops all links of an account and every new request, at all services, in one commit of the bank
+// alone (D2): what the ledger decides afterwards is refused, whoever has heard of it. Again is nothing.
+func (b *Bank) StopAll(ctx context.Context, acc AccountID) error {
+	const op = "bank.StopAll"
+	return again(ctx, op, func() error {
+		g, err := b.Books.Gate(ctx, AccountGate(acc))
+		if err != nil {
+			return err
+		}
+		if g.Shut != "" {
+			return nil
+		}
+		at := b.Now()
+		shut := g
+		shut.Shut = ShutStopped
+		rows, err := b.stopRows(ctx, acc, shut, at)
+		if err != nil {
+			return err
+		}
+		return b.submit(ctx, op, ledger.Request{
+			At: at, Do: ledger.SetGate{Gate: shut, IfVersion: g.Version},
+			Then: func(res ledger.Result) []ledger.Write {
+				if !res.OK() {
+					return nil
+				}
+				return rows()
+			},
+		})
+	})
+}
+
+// stopRows prepares what the commit of a stop-all carries: each link's row and report, and the notices. The
+// links' own gates stay as they are: their parent is shut.
+func (b *Bank) stopRows(ctx context.Context, acc AccountID, shut ledger.Gate, at time.Time) (func() []ledger.Write, error) {
+	links, err := b.Store.LinksOf(ctx, acc)
+	if err != nil {
+		return nil, err
+	}
+	told, err := b.Tell(ctx, Event{Kind: EventStopAll, Account: acc, At: at})
+	if err != nil {
+		return nil, err
+	}
+	var stop []linkNow
+	for _, l := range links {
+		if !l.Occupies() || l.State == LinkSuspended {
+			continue
+		}
+		n, err := b.now(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		n.Account = shut
+		stop = append(stop, n)
+	}
+	return func() []ledger.Write {
+		rows := []ledger.Write{PutEvidence{Evidence{Kind: "stopped_all", Account: acc, At: at}}}
+		for _, n := range stop {
+			m := stopping(n.Link, AllByDepositor)
+			next := n
+			next.Link = n.Link.after(m, at)
+			next.Link.Pending = ""
+			rows = append(rows, b.linkRows(n.Link, next, m, at)...)
+		}
+		return append(rows, told...)
+	}, nil
+}
+
+// linkRows is the rows of a link that moves in a commit of something larger: row, evidence, report.
+func (b *Bank) linkRows(from Link, to linkNow, m Move, at time.Time) []ledger.Write {
+	l := to.Link
+	return []ledger.Write{
+		PutLink{Link: l, IfVersion: from.Version},
+		PutEvidence{Evidence{Kind: m.Kind, Request: l.Request, Link: l.ID, Account: l.Account, At: at, Facts: map[string]string{"reason": m.Reason}}},
+		b.reportRow(l, b.report(to, at), at),
+	}
+}
+
+// UndoStop undoes a stop with full proof: possession for exactly this, and the PIN. link "" undoes a
+// stop-all. What comes back is cooling off again (L9). ok is false where the PIN is wrong or locked.
+func (b *Bank) UndoStop(ctx context.Context, held Possession, pin PIN, link id.Link) (ok bool, err error) {
+	const op = "bank.UndoStop"
+	if held.purpose != ForUndo {
+		return false, fault.New(fault.Forbidden, op, errors.New("possession was proved for something else"))
+	}
+	if ok, err = b.VerifyPIN(ctx, held, pin); !ok || err != nil {
+		return false, err
+	}
+	if link != "" {
+		return true, again(ctx, op, func() error { return b.undoOne(ctx, held.account, link) })
+	}
+	return true, again(ctx, op, func() error { return b.undoAll(ctx, held.account) })
+}
+
+func (b *Bank) undoOne(ctx context.Context, acc AccountID, link id.Link) error {
+	l, err := b.Store.Link(ctx, link)
+	if err != nil {
+		return err
+	}
+	if l.Account != acc {
+		return notYours("bank.UndoStop", "the link is another account's")
+	}
+	if l.State != LinkSuspended || l.Reason != ByDepositor {
+		return nil
+	}
+	_, err = b.MoveLink(ctx, link, b.cooling("undone", EventUndone), unchanged(l))
+	return err
+}
+
+// undoAll opens the account's gate, after the links that the stop-all suspended are cooling off: whatever
+// breaks in between leaves the gate shut.
+func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
+	const op = "bank.UndoStop"
+	g, err := b.Books.Gate(ctx, AccountGate(acc))
+	if err != nil || g.Shut != ShutStopped {
+		return err
+	}
+	links, err := b.Store.LinksOf(ctx, acc)
+	if err != nil {
+		return err
+	}
+	at := b.Now()
+	told, err := b.Tell(ctx, Event{Kind: EventUndone, Account: acc, At: at})
+	if err != nil {
+		return err
+	}
+	open := g
+	open.Shut = ""
+	var cool []ledger.Request
+	for _, l := range links {
+		if l.State != LinkSuspended || l.Reason != AllByDepositor {
+			continue
+		}
+		n, err := b.now(ctx, l)
+		if err != nil {
+			return err
+		}
+		n.Account = open
+		cool = append(cool, b.coolRequest(n, at))
+	}
+	if len(cool) > 0 {
+		if err := b.submit(ctx, op, cool...); err != nil {
+			return err
+		}
+	}
+	return b.submit(ctx, op, ledger.Request{At: at, Do: ledger.SetGate{Gate: open, IfVersion: g.Version}, Then: func(res ledger.Result) []ledger.Write {
+		if !res.OK() {
+			return nil
+		}
+		return append([]ledger.Write{PutEvidence{Evidence{Kind: "undone_all", Account: acc, At: at}}}, told...)
+	}})
+}
+
+// coolRequest puts one link back into cooling-off. Its report says what holds once the account's gate, as
+// given, is open too.
+func (b *Bank) coolRequest(from linkNow, at time.Time) ledger.Request {
+	m := b.cooling("undone", "")
+	to := from
+	to.Link = from.Link.after(m, at)
+	to = b.cooled(to, at)
+	return ledger.Request{At: at, Do: ledger.SetGate{Gate: to.Gate, IfVersion: from.Gate.Version}, Then: func(res ledger.Result) []ledger.Write {
+		if !res.OK() {
+			return nil
+		}
+		return b.linkRows(from.Link, to, m, at)
+	}}
+}
