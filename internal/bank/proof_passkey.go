@@ -1,0 +1,225 @@
+package bank
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"github.com/kozamori/kozamori/internal/fault"
+)
+
+// passkeyUser is a depositor as WebAuthn sees one: an opaque handle and passkeys, no name.
+type passkeyUser struct {
+	handle []byte
+	label  string
+	keys   []webauthn.Credential
+}
+
+func (u passkeyUser) WebAuthnID() []byte                         { return u.handle }
+func (u passkeyUser) WebAuthnName() string                       { return u.label }
+func (u passkeyUser) WebAuthnDisplayName() string                { return u.label }
+func (u passkeyUser) WebAuthnCredentials() []webauthn.Credential { return u.keys }
+
+// relyingParty is this bank's own: every bank has its own host name and with it its own passkeys.
+func (b *Bank) relyingParty() (*webauthn.WebAuthn, error) {
+	w, err := webauthn.New(&webauthn.Config{
+		RPID: b.Profile.RPID, RPDisplayName: b.Profile.Name.JA, RPOrigins: []string{string(b.Profile.Issuer)},
+		AuthenticatorSelection: protocol.AuthenticatorSelection{
+			ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired,
+		},
+	})
+	if err != nil {
+		return nil, fault.New(fault.Internal, "bank.relyingParty", err)
+	}
+	return w, nil
+}
+
+// handleOf is the account as an authenticator stores it: it names nobody outside this bank.
+func (b *Bank) handleOf(acc AccountID) []byte {
+	return b.mac(b.Keys.Pseudonym, "webauthn user", string(acc))
+}
+
+func (b *Bank) passkeyUser(ctx context.Context, acc AccountID) (passkeyUser, []Passkey, error) {
+	rows, err := b.Store.PasskeysOf(ctx, acc)
+	if err != nil {
+		return passkeyUser{}, nil, err
+	}
+	u := passkeyUser{handle: b.handleOf(acc), label: b.Profile.Name.JA}
+	live := rows[:0]
+	for _, row := range rows {
+		if !row.RemovedAt.IsZero() {
+			continue
+		}
+		var cred webauthn.Credential
+		if err := json.Unmarshal(row.Credential, &cred); err != nil {
+			return passkeyUser{}, nil, fault.New(fault.Internal, "bank.passkeys", err)
+		}
+		u.keys = append(u.keys, cred)
+		live = append(live, row)
+	}
+	return u, live, nil
+}
+
+// BeginPasskey starts an assertion. It names no credential, so that it is the same for an account without
+// passkeys, or without existence (L3): the authenticator offers what it has for this host. The answer is
+// JSON for PublicKeyCredential.parseRequestOptionsFromJSON.
+func (b *Bank) BeginPasskey(ctx context.Context, p Proof) ([]byte, error) {
+	w, err := b.relyingParty()
+	if err != nil {
+		return nil, err
+	}
+	options, session, err := w.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	if err != nil {
+		return nil, fault.New(fault.Internal, "bank.BeginPasskey", err)
+	}
+	return b.keepCeremony(ctx, p, session, options.Response)
+}
+
+// keepCeremony stores a ceremony's challenge in the proof and gives its options as JSON.
+func (b *Bank) keepCeremony(ctx context.Context, p Proof, session *webauthn.SessionData, options any) ([]byte, error) {
+	version := p.Version
+	var err error
+	if p.Challenge, err = json.Marshal(session); err != nil {
+		return nil, fault.New(fault.Internal, "bank.ceremony", err)
+	}
+	p.Version++
+	if err := b.Store.Commit(ctx, PutProof{Proof: p, IfVersion: version}); err != nil {
+		return nil, err
+	}
+	return json.Marshal(options)
+}
+
+// FinishPasskey judges an assertion as the page's credential.toJSON() gave it. Anything but possession is
+// the same error, which NotProved knows.
+func (b *Bank) FinishPasskey(ctx context.Context, p Proof, response []byte) (Possession, error) {
+	var session webauthn.SessionData
+	if p.Kind != "" || p.Challenge == nil || json.Unmarshal(p.Challenge, &session) != nil || !b.Policy.Passkey {
+		return Possession{}, errNotProved
+	}
+	if err := b.burnChallenge(ctx, &p); err != nil {
+		return Possession{}, err
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
+	if err != nil || p.Account == "" {
+		return Possession{}, errNotProved
+	}
+	user, rows, err := b.passkeyUser(ctx, p.Account)
+	if err != nil {
+		return Possession{}, err
+	}
+	w, err := b.relyingParty()
+	if err != nil {
+		return Possession{}, err
+	}
+	cred, err := w.ValidateDiscoverableLogin(func(_, handle []byte) (webauthn.User, error) {
+		if !bytes.Equal(handle, user.handle) {
+			return nil, text("a passkey of somebody else")
+		}
+		return user, nil
+	}, session, parsed)
+	if err != nil || cred.Authenticator.CloneWarning {
+		return Possession{}, errNotProved
+	}
+	if ok, err := b.fresh(ctx, p, b.Now()); err != nil || !ok {
+		return Possession{}, either(err, errNotProved)
+	}
+	row, err := usedPasskey(rows, cred)
+	if err != nil {
+		return Possession{}, err
+	}
+	return b.proved(ctx, p, ProofPasskey, PutPasskey{row})
+}
+
+// either is err, or else what stands in for it.
+func either(err, or error) error {
+	if err != nil {
+		return err
+	}
+	return or
+}
+
+// burnChallenge makes a challenge useless before it is judged: each is good for one answer.
+func (b *Bank) burnChallenge(ctx context.Context, p *Proof) error {
+	version := p.Version
+	p.Challenge, p.Version = nil, version+1
+	err := b.Store.Commit(ctx, PutProof{Proof: *p, IfVersion: version})
+	if fault.Of(err) == fault.Conflict && err != nil {
+		return errNotProved
+	}
+	return err
+}
+
+// usedPasskey is the stored row with the credential's new counter.
+func usedPasskey(rows []Passkey, cred *webauthn.Credential) (Passkey, error) {
+	id := credentialID(cred.ID)
+	for _, row := range rows {
+		if row.ID == id {
+			var err error
+			row.Credential, err = json.Marshal(cred)
+			return row, err
+		}
+	}
+	return Passkey{}, errNotProved
+}
+
+func credentialID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
+// BeginEnrol starts the registration of a passkey at the bank. Whoever enrols has proved possession for it
+// before (L16). The answer is JSON for PublicKeyCredential.parseCreationOptionsFromJSON.
+func (b *Bank) BeginEnrol(ctx context.Context, p Proof) ([]byte, error) {
+	if p.Kind == "" || p.Account == "" || p.Purpose != ForEnrol {
+		return nil, errNotProved
+	}
+	user, _, err := b.passkeyUser(ctx, p.Account)
+	if err != nil {
+		return nil, err
+	}
+	w, err := b.relyingParty()
+	if err != nil {
+		return nil, err
+	}
+	options, session, err := w.BeginRegistration(user,
+		webauthn.WithExclusions(webauthn.Credentials(user.keys).CredentialDescriptors()))
+	if err != nil {
+		return nil, fault.New(fault.Internal, "bank.BeginEnrol", err)
+	}
+	return b.keepCeremony(ctx, p, session, options.Response)
+}
+
+// FinishEnrol stores a passkey. For 7 days nothing of the account makes a link (L14).
+func (b *Bank) FinishEnrol(ctx context.Context, p Proof, response []byte) (Passkey, error) {
+	var session webauthn.SessionData
+	if p.Kind == "" || p.Purpose != ForEnrol || p.Challenge == nil || json.Unmarshal(p.Challenge, &session) != nil {
+		return Passkey{}, errNotProved
+	}
+	if err := b.burnChallenge(ctx, &p); err != nil {
+		return Passkey{}, err
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
+	if err != nil {
+		return Passkey{}, errNotProved
+	}
+	user, _, err := b.passkeyUser(ctx, p.Account)
+	if err != nil {
+		return Passkey{}, err
+	}
+	w, err := b.relyingParty()
+	if err != nil {
+		return Passkey{}, err
+	}
+	cred, err := w.CreateCredential(user, session, parsed)
+	if err != nil {
+		return Passkey{}, errNotProved
+	}
+	row := Passkey{ID: credentialID(cred.ID), Account: p.Account, AddedAt: b.Now()}
+	if row.Credential, err = json.Marshal(cred); err != nil {
+		return Passkey{}, fault.New(fault.Internal, "bank.FinishEnrol", err)
+	}
+	return row, b.Store.Commit(ctx, PutPasskey{row}, PutEvidence{Evidence{
+		Kind: "passkey", Account: p.Account, At: row.AddedAt, Facts: map[string]string{"credential": row.ID, "proof": string(p.Kind)},
+	}})
+}

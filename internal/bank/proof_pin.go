@@ -1,0 +1,26 @@
+package bank
+
+import (
+	"context"
+
+	"github.com/kozamori/kozamori/internal/fault"
+)
+
+// VerifyPIN evaluates a PIN for whoever has proved possession, and for nobody else: a Possession can be had
+// in no other way (L1). A wrong PIN, a locked account and one without a PIN are the same false; the try is
+// counted before it is evaluated.
+func (b *Bank) VerifyPIN(ctx context.Context, held Possession, pin PIN) (bool, error) {
+	if held.account == "" || held.kind == "" || b.Now().Sub(held.at) > SessionLife {
+		return false, fault.New(fault.Internal, "bank.VerifyPIN", text("no possession"))
+	}
+	row, allowed, err := b.Store.TakePINTry(ctx, held.account, b.Now())
+	if err != nil {
+		return false, err
+	}
+	// A try that is not allowed takes as long as one that is.
+	right := b.PIN.Verify(held.account, row.Protected, pin)
+	if !allowed || !right {
+		return false, nil
+	}
+	return true, b.Store.ClearPINTries(ctx, held.account)
+}
