@@ -97,7 +97,7 @@ func (w *Wallet) beginDevice(u passkeyUser) (Ceremony, error) {
 	if err != nil {
 		return Ceremony{}, fault.New(fault.Internal, "wallet.beginDevice", err)
 	}
-	return w.ceremony(options.Response, session)
+	return w.ceremony(options, session)
 }
 
 func (w *Wallet) ceremony(options any, session *webauthn.SessionData) (Ceremony, error) {
@@ -211,7 +211,7 @@ func (w *Wallet) BeginSignIn() (Ceremony, error) {
 	if err != nil {
 		return Ceremony{}, fault.New(fault.Internal, "wallet.BeginSignIn", err)
 	}
-	return w.ceremony(options.Response, session)
+	return w.ceremony(options, session)
 }
 
 // FinishSignIn takes the passkey's answer. Whatever is wrong with it, the refusal looks the same.
