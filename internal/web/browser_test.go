@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ func browser(t *testing.T) context.Context {
 	t.Helper()
 	o := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", false))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true))
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), o...)
 	t.Cleanup(stop)
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
@@ -122,5 +123,34 @@ func look(t *testing.T, browser context.Context, url string, width int64) {
 			break
 		}
 		t.Errorf("console: %v", m)
+	}
+}
+
+// A till's reader takes both codes from the screen of a phone.
+func TestCodesAreRead(t *testing.T) {
+	ctx := browser(t)
+	s := kitSiteOf(t, Wallet)
+	page := kitPages(t)["pay"]
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /pay", func(w http.ResponseWriter, r *http.Request) { s.Render(w, r, page) })
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(3)), chromedp.Navigate(serve(t, s, mux)+"/pay")); err != nil {
+		t.Fatal(err)
+	}
+	shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "pay.png")
+	if err := os.WriteFile(file, shot, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, err := exec.CommandContext(t.Context(), "zbarimg", "--quiet", "--raw", file).Output()
+	if err != nil {
+		t.Fatalf("zbarimg (Debian: zbar-tools): %v", err)
+	}
+	got := strings.Fields(string(read))
+	slices.Sort(got)
+	if want := []string{"01234567890123456789", "https://wallet.example/p/7kq2m9x4c8v1"}; !slices.Equal(got, want) {
+		t.Fatalf("read %q, want %q", got, want)
 	}
 }

@@ -187,7 +187,7 @@ func kitPages(t testing.TB) map[string]Page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bar, err := Barcode("7KQ2M9X4C8V1ZT", "支払いコード")
+	bar, err := Barcode("01234567890123456789", "支払いコード")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func kitPages(t testing.TB) map[string]Page {
 			{"plus", "三十三銀行からチャージ", "", kitAt, 3000}, {"shop", "喫茶こもれび", "", kitAt.Add(-26 * time.Hour), -680},
 			{"plus", "青森みちのく銀行からチャージ", "確認中", kitAt.Add(-50 * time.Hour), 5000}}},
 		"charge": kitCharge{charge, Ceremony{Do: "get", Options: `{"publicKey":{"challenge":"AAAA"}}`}, 27000, 270000},
-		"pay":    kitPay{qr, bar, "7KQ2 M9X4 C8V1 ZT", 58},
+		"pay":    kitPay{qr, bar, "0123 4567 8901 2345 6789", 58},
 		"matrix": kitMatrix{[]kitCount{{"銀行", "35"}, {"サービス", "2"}, {"未了のチャージ", "3"}}, []string{"まるペイ", "さんかくペイ"}, kitRows(), find},
 		"start": kitStart{[]kitSite{{"まるペイ", "ウォレット。登録から支払いまで。", "http://wallet.localhost:8401/"}, {"三十三銀行", "通帳、つながっているサービス、すべて止める。", "http://0154.bank.localhost:8403/"},
 			{"受信箱", "見本の人たちに届く SMS とメール。", "http://inbox.localhost:8400/"}}, kitAt, forward},
