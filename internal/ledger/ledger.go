@@ -131,6 +131,13 @@ func (l *Ledger) Close() {
 	<-l.done
 }
 
+// Waiting is how many requests wait for a commit: for metrics.
+func (l *Ledger) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
+}
+
 // work is the committer.
 func (l *Ledger) work() {
 	defer close(l.done)

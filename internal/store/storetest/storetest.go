@@ -40,6 +40,7 @@ func RunLedger(t *testing.T, open Open) {
 	t.Run("reader", func(t *testing.T) { testReader(t, open) })
 	t.Run("text", func(t *testing.T) { testText(t, open) })
 	t.Run("model", func(t *testing.T) { testModel(t, open) })
+	t.Run("windows", func(t *testing.T) { testWindows(t, open) })
 	t.Run("rows", func(t *testing.T) { testRows(t, open) })
 	t.Run("limit under concurrency", func(t *testing.T) { testLimitConcurrently(t, open) })
 	t.Run("same id concurrently", func(t *testing.T) { testSameID(t, open) })

@@ -1,0 +1,227 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var at = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
+func pay(id string, amount money.Yen) ledger.Request {
+	return ledger.Request{
+		At: at, Do: ledger.Move{ID: ledger.TransferID(id), Legs: []ledger.Leg{{Debit: "from", Credit: "to", Amount: amount}}},
+		Then: func(ledger.Result) []ledger.Write { return []ledger.Write{storetest.Row("row of " + id)} },
+	}
+}
+
+// books opens a ledger with the accounts from and to.
+func books(t *testing.T, opts ledger.Options) (*storetest.Memory, *ledger.Ledger) {
+	t.Helper()
+	m := storetest.NewMemory()
+	l := ledger.New(m, opts)
+	t.Cleanup(l.Close)
+	for _, id := range []ledger.AccountID{"from", "to"} {
+		a := ledger.Account{ID: id, Floor: -1000, Ceiling: 1000}
+		if r, err := l.Submit(t.Context(), ledger.Request{At: at, Do: ledger.Open{Account: a}}); err != nil || !r.OK() {
+			t.Fatal(r, err)
+		}
+	}
+	return m, l
+}
+
+func check(t *testing.T, m *storetest.Memory, balance money.Yen, rows ...string) {
+	t.Helper()
+	a, err := m.Account(t.Context(), "to")
+	if err != nil || a.Balance != balance {
+		t.Errorf("balance %d, %v, want %d", a.Balance, err, balance)
+	}
+	got, _ := m.Rows(t.Context())
+	if fmt.Sprint(got) != fmt.Sprint(rows) {
+		t.Errorf("rows %q, want %q", got, rows)
+	}
+}
+
+// failing makes the first n commits fail.
+func failing(n int, committed bool, err error) func(ledger.Commit) (bool, error) {
+	return func(ledger.Commit) (bool, error) {
+		if n--; n < 0 {
+			return true, nil
+		}
+		return committed, err
+	}
+}
+
+func TestUnknownOutcome(t *testing.T) {
+	for _, committed := range []bool{false, true} {
+		t.Run(fmt.Sprint("committed ", committed), func(t *testing.T) {
+			m, l := books(t, ledger.Options{})
+			m.Fail = failing(1, committed, fmt.Errorf("the line went dead: %w", ledger.ErrUnknown))
+			r, err := l.Submit(t.Context(), pay("p", 10))
+			if want := (ledger.Result{Outcome: ledger.Done, At: at}); err != nil || r != want {
+				t.Errorf("%+v, %v", r, err)
+			}
+			check(t, m, 10, "row of p")
+			if r, err = l.Submit(t.Context(), pay("p", 10)); err != nil || !r.Repeated || !r.OK() {
+				t.Errorf("again: %+v, %v", r, err)
+			}
+			check(t, m, 10, "row of p")
+		})
+	}
+}
+
+// The store does not come back while anybody waits: the caller hears that the outcome is not known, and
+// the same id later tells it.
+func TestStoreOutOfOrder(t *testing.T) {
+	for _, cause := range []error{fault.New(fault.Unavailable, "test", nil), ledger.ErrUnknown, ledger.ErrMoved} {
+		m, l := books(t, ledger.Options{})
+		m.Fail = failing(8, false, cause)
+		if _, err := l.Submit(t.Context(), pay("p", 10)); fault.Of(err) != fault.Unavailable || !errors.Is(err, cause) {
+			t.Errorf("%v: %v", cause, err)
+		}
+		check(t, m, 0)
+		m.Fail = nil
+		if r, err := l.Submit(t.Context(), pay("p", 10)); err != nil || !r.OK() {
+			t.Errorf("%v: later: %+v, %v", cause, r, err)
+		}
+		check(t, m, 10, "row of p")
+	}
+}
+
+// blocked keeps the committer busy until release is called.
+func blocked(t *testing.T, l *ledger.Ledger) (release func()) {
+	t.Helper()
+	gate, inside := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		then := func(ledger.Result) []ledger.Write { close(inside); <-gate; return nil }
+		if _, err := l.Submit(t.Context(), ledger.Request{At: at, Do: ledger.Note{}, Then: then}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-inside
+	return func() { close(gate); wg.Wait() }
+}
+
+func TestBackPressure(t *testing.T) {
+	m, l := books(t, ledger.Options{Queue: 3})
+	release := blocked(t, l)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	submit := func(want fault.Kind, reqs ...ledger.Request) {
+		wg.Go(func() {
+			if _, err := l.SubmitAll(ctx, reqs); fault.Of(err) != want {
+				t.Errorf("%d requests: %v, want %v", len(reqs), err, want)
+			}
+		})
+	}
+	submit(fault.Unavailable, pay("1", 1), pay("2", 1)) // waits, until ctx ends
+	for l.Waiting() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := l.SubmitAll(t.Context(), []ledger.Request{pay("3", 1), pay("4", 1)}); fault.Of(err) != fault.Busy {
+		t.Errorf("a full queue: %v", err)
+	}
+	stop()
+	wg.Wait()
+	if _, err := l.Submit(ctx, pay("5", 1)); fault.Of(err) != fault.Unavailable || !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context: %v", err)
+	}
+	release()
+	if r, err := l.Submit(t.Context(), pay("1", 1)); err != nil || !r.Repeated {
+		t.Errorf("who stopped waiting has an outcome nevertheless: %+v, %v", r, err)
+	}
+	check(t, m, 2, "row of 1", "row of 2")
+}
+
+func TestClose(t *testing.T) {
+	m, l := books(t, ledger.Options{MaxBatch: 1})
+	release := blocked(t, l)
+	var wg sync.WaitGroup
+	for i := range 5 {
+		wg.Go(func() {
+			if r, err := l.Submit(t.Context(), pay(fmt.Sprint(i), 1)); err != nil || !r.OK() {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	for l.Waiting() < 5 {
+		time.Sleep(time.Millisecond)
+	}
+	wg.Go(l.Close)
+	release()
+	wg.Wait()
+	if _, err := l.Submit(t.Context(), pay("late", 1)); fault.Of(err) != fault.Unavailable || !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	a, err := m.Account(t.Context(), "to")
+	if err != nil || a.Balance != 5 {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// What waits while a commit runs is one commit afterwards, whatever its size, and AfterCommit is told of
+// those with rows.
+func TestGroupCommit(t *testing.T) {
+	var told, commits atomic.Int64
+	m, l := books(t, ledger.Options{AfterCommit: func() { told.Add(1) }, MaxBatch: 60})
+	m.Fail = func(ledger.Commit) (bool, error) { commits.Add(1); return true, nil }
+	release := blocked(t, l)
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			if _, err := l.Submit(t.Context(), pay(fmt.Sprint(i), 1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for l.Waiting() < 100 {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	if commits.Load() != 2 || told.Load() != 2 {
+		t.Errorf("%d commits, AfterCommit called %d times, want 2 and 2", commits.Load(), told.Load())
+	}
+}
+
+// A repeat and a refusal without rows need no commit at all.
+func TestNothingToCommit(t *testing.T) {
+	m, l := books(t, ledger.Options{})
+	if _, err := l.Submit(t.Context(), pay("p", 1)); err != nil {
+		t.Fatal(err)
+	}
+	m.Fail = func(ledger.Commit) (bool, error) { return false, errors.New("there was nothing to commit") }
+	for _, r := range []ledger.Request{pay("p", 1), {At: at, Do: ledger.Post{ID: "none"}}, {At: at, Do: ledger.Note{}}} {
+		if _, err := l.Submit(t.Context(), r); err != nil {
+			t.Errorf("%T: %v", r.Do, err)
+		}
+	}
+	if got, err := l.SubmitAll(t.Context(), nil); got != nil || err != nil {
+		t.Errorf("nothing: %v, %v", got, err)
+	}
+}
+
+// A role that refuses its own rows keeps the kind of its error.
+func TestRoleRefusesRows(t *testing.T) {
+	m, l := books(t, ledger.Options{})
+	conflict := &fault.Error{Kind: fault.Conflict, Op: "test", Err: errors.New("the row has changed")}
+	m.Fail = func(ledger.Commit) (bool, error) { return false, fmt.Errorf("apply: %w", conflict) }
+	if _, err := l.Submit(t.Context(), pay("p", 1)); !errors.Is(err, conflict) || fault.Of(err) != fault.Conflict {
+		t.Error(err)
+	}
+	check(t, m, 0)
+}
