@@ -111,7 +111,8 @@ func (c Charge) to(next ChargeState, change func(*Charge)) PutCharge {
 	return row
 }
 
-// AskAgain postpones the next resolution of a charge whose state stays as it is.
+// AskAgain postpones the next resolution of an open charge, and counts as a change of it: what was read before
+// is no longer what is stored.
 type AskAgain struct {
 	Debit id.Debit
 	Asks  int
@@ -127,7 +128,8 @@ type ChargeStore interface {
 	OpenCharges(ctx context.Context, n int) ([]Charge, error)
 	// ChargedSince sums what went over a link, or may have gone, in charges shown after a moment.
 	ChargedSince(ctx context.Context, link id.Link, since time.Time) (money.Yen, error)
-	// AskedCharge is the holder's charge over a link that was shown and not agreed to.
+	// AskedCharge is the holder's charge over a link that was shown and not agreed to, as long as the bank was
+	// not asked about it: until then it may take another amount.
 	AskedCharge(ctx context.Context, sub id.Subject, link id.Link) (Charge, error)
 
 	// MaturingLinks lists the links whose maturing accounts hold money.

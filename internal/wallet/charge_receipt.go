@@ -34,6 +34,9 @@ func (w *Wallet) DeliverDebit(ctx context.Context, debit id.Debit) error {
 // ResolveCharge asks the bank what became of a charge, and to bury it where it was never seen (M12).
 func (w *Wallet) ResolveCharge(ctx context.Context, debit id.Debit) error {
 	c, err := w.Store.Charge(ctx, debit)
+	if err == nil && c.State == ChargeAsked {
+		c, err = w.bury(ctx, c)
+	}
 	if err != nil || !c.State.Open() {
 		return err
 	}
@@ -49,6 +52,19 @@ func (w *Wallet) ResolveCharge(ctx context.Context, debit id.Debit) error {
 		return err
 	}
 	return w.TakeReceipt(ctx, c.Debit, receipt)
+}
+
+// bury makes sure that a charge which the bank is asked about can no longer be agreed to: otherwise the bank
+// could bury it while its order is being signed. A charge agreed to before comes back as it stands.
+func (w *Wallet) bury(ctx context.Context, c Charge) (Charge, error) {
+	id := ledger.TransferID(c.Debit)
+	_, err := w.Ledger.Submit(ctx, ledger.Request{At: w.Now(), Do: ledger.Bury{ID: id}, Then: func(ledger.Result) []ledger.Write {
+		return []ledger.Write{AskAgain{Debit: c.Debit, Asks: max(1, c.Asks), At: c.NextAsk}}
+	}})
+	if err != nil {
+		return c, err
+	}
+	return w.Store.Charge(ctx, c.Debit)
 }
 
 // orderHash is the hash of the order; of the empty text where none was ever signed.
@@ -110,7 +126,7 @@ const (
 	fateNothing  fate = iota // known already, or the charge takes no receipt any more
 	fatePost                 // booked
 	fateVoid                 // refused or never: what was held is given back
-	fateBury                 // never, for a charge that was not even agreed to
+	fateClose                // never, for a charge that was not even agreed to: nothing was held
 	fateWait                 // pending
 	fateConflict             // the bank has signed two different ends, or one that cannot be
 )
@@ -128,7 +144,7 @@ func decideReceipt(state ChargeState, outcome wire.Outcome) fate {
 		}
 		return fateConflict
 	case state == ChargeAsked && outcome == wire.Never:
-		return fateBury
+		return fateClose
 	case state == ChargeAsked:
 		return fateConflict
 	case outcome == wire.Booked:
@@ -153,8 +169,8 @@ func (w *Wallet) apply(ctx context.Context, c Charge, r *wire.DebitReceipt, comp
 			next = ChargeNever
 		}
 		return w.end(ctx, c, ledger.Void{ID: id}, w.endRow(c, next, r, compact))
-	case fateBury:
-		return w.end(ctx, c, ledger.Bury{ID: id}, w.endRow(c, ChargeNever, r, compact))
+	case fateClose:
+		return w.end(ctx, c, ledger.Note{}, w.endRow(c, ChargeNever, r, compact))
 	case fateWait:
 		if r.UntilUs == c.Until.UnixMicro() && c.State == ChargePending {
 			return nil
@@ -188,10 +204,7 @@ func (w *Wallet) end(ctx context.Context, c Charge, do ledger.Action, row PutCha
 	if err != nil {
 		return err
 	}
-	if _, bury := do.(ledger.Bury); bury && r.Outcome == ledger.Done {
-		return moved(c) // agreed to at the same moment: there is a hold now
-	}
-	if !r.OK() && r.Outcome != ledger.Buried {
+	if !r.OK() {
 		return fault.New(fault.Internal, "wallet.end", fmt.Errorf("charge %s: the ledger answers %d", c.Debit, r.Outcome))
 	}
 	if r.Repeated {

@@ -151,8 +151,8 @@ func (w *Wallet) HolderAccounts(sub id.Subject) []ledger.Request {
 	}
 }
 
-// openShops gives every configured shop its account.
-func (w *Wallet) openShops(ctx context.Context) error {
+// OpenShops gives every configured shop its account.
+func (w *Wallet) OpenShops(ctx context.Context) error {
 	rs := make([]ledger.Request, 0, len(w.Money.Shops))
 	for _, s := range w.Money.Shops {
 		a := ledger.Account{ID: ShopAccount(s.ID), Kind: kindShop, Ceiling: money.Max}

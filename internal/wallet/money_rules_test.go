@@ -21,7 +21,7 @@ func TestReceiptFateFollowsTheTableOfStates(t *testing.T) {
 	leads := map[fate]map[wire.Outcome]ChargeState{
 		fatePost: {wire.Booked: ChargeDone},
 		fateVoid: {wire.Refused: ChargeRefused, wire.Never: ChargeNever},
-		fateBury: {wire.Never: ChargeNever},
+		fateClose: {wire.Never: ChargeNever},
 		fateWait: {wire.Pending: ChargePending},
 	}
 	for state := range chargeNext {
@@ -40,7 +40,7 @@ func TestReceiptFateFollowsTheTableOfStates(t *testing.T) {
 
 func TestReceiptFate(t *testing.T) {
 	want := map[ChargeState][4]fate{ // booked, refused, never, pending
-		ChargeAsked:     {fateConflict, fateConflict, fateBury, fateConflict},
+		ChargeAsked:     {fateConflict, fateConflict, fateClose, fateConflict},
 		ChargeSent:      {fatePost, fateVoid, fateVoid, fateWait},
 		ChargePending:   {fatePost, fateVoid, fateConflict, fateWait},
 		ChargeDone:      {fateNothing, fateConflict, fateConflict, fateNothing},

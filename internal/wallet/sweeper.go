@@ -10,6 +10,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -146,7 +147,7 @@ func (w *Wallet) nextStatement(ctx context.Context, issuer id.Issuer, first stri
 // RunMoney does the money's background work until ctx ends, every so often: open charges, matured money,
 // statements.
 func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
-	if err := w.openShops(ctx); err != nil {
+	if err := w.OpenShops(ctx); err != nil {
 		return err
 	}
 	tick := time.NewTicker(every)
@@ -171,5 +172,13 @@ func (w *Wallet) round(ctx context.Context) {
 		if err := part(ctx); err != nil && ctx.Err() == nil {
 			w.Log.Error("background work", "part", name, "err", err)
 		}
+	}
+}
+
+// MoneyHandlers deliver what the money half puts into the outbox.
+func (w *Wallet) MoneyHandlers() map[string]outbox.Handler {
+	return map[string]outbox.Handler{
+		KindDebit:    func(ctx context.Context, m outbox.Message) error { return w.DeliverDebit(ctx, id.Debit(m.Payload)) },
+		KindReversal: func(ctx context.Context, m outbox.Message) error { return w.DeliverReversal(ctx, string(m.Payload)) },
 	}
 }
