@@ -5,6 +5,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
 )
 
 // stoppedHub routes no new debits to a stopped bank, and everything else.
@@ -12,4 +13,15 @@ type stoppedHub struct{ *scriptedHub }
 
 func (*stoppedHub) Debit(context.Context, id.Issuer, id.Link, id.Debit, string) (string, error) {
 	return "", fault.Refuse("R5", "hub", fault.Text{JA: "停止中", EN: "stopped"})
+}
+
+// deadLedger is what a wallet meets when it dies at its next commit.
+type deadLedger struct{}
+
+func (deadLedger) Submit(context.Context, ledger.Request) (ledger.Result, error) {
+	return ledger.Result{}, errLost
+}
+
+func (deadLedger) SubmitAll(context.Context, []ledger.Request) ([]ledger.Result, error) {
+	return nil, errLost
 }
