@@ -142,3 +142,16 @@ func TestRefusalsSayWhyInBothLanguages(t *testing.T) {
 		t.Errorf("no words for the person: %v", err)
 	}
 }
+
+// One person spelt in two ways is still one person (L5).
+func TestPersonIsOneHoweverSpelt(t *testing.T) {
+	want := Person("スミス ジョン", "1985-04-01")
+	for _, name := range []string{"スミス ジヨン", "ｽﾐｽ ｼﾞﾖﾝ", "すみす　じょん", "スミスジョン", "スミス・ジョン"} {
+		if got := Person(name, "1985-04-01"); !slices.Equal(got, want) {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if slices.Equal(Person("スミス ジョン", "1985-04-02"), want) || slices.Equal(Person("スミス ジュン", "1985-04-01"), want) {
+		t.Error("another person is the same")
+	}
+}

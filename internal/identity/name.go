@@ -3,21 +3,12 @@ package identity
 import (
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/kozamori/kozamori/internal/kana"
 )
 
 // FoldName brings a typed name to the one form that crosses to banks: full-width katakana, one space between
 // family and given name. Hiragana and half-width kana are taken; nothing else is changed.
-func FoldName(s string) string {
-	s = norm.NFKC.String(s)
-	s = strings.Map(func(r rune) rune {
-		if r >= 'ぁ' && r <= 'ゖ' {
-			return r - 'ぁ' + 'ァ'
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
+func FoldName(s string) string { return strings.Join(strings.Fields(kana.Katakana(s)), " ") }
 
 // validName wants at least two parts of katakana: a bank matches family and given name.
 func validName(s string) bool {
@@ -38,5 +29,6 @@ func validName(s string) bool {
 	return true
 }
 
-// Person is what a keyed hash of name and birth date is made of, to find namesakes.
-func Person(nameKana, birthDate string) []string { return []string{FoldName(nameKana), birthDate} }
+// Person is what a keyed hash of name and birth date is made of, to find namesakes: ジヨン is ジョン, with or
+// without the space, as banks compare it.
+func Person(nameKana, birthDate string) []string { return []string{kana.FoldName(nameKana), birthDate} }
