@@ -187,3 +187,41 @@ func TestDrawingAndLinks(t *testing.T) {
 		t.Errorf("links: %s", links)
 	}
 }
+
+func TestCheckPublicTexts(t *testing.T) {
+	f := mustParse(t, "internal/x/x.go", `package x
+import "`+Module+`/internal/fault"
+var (
+	good = fault.Text{JA: "見つかりません。", EN: "Not " + "found."}
+	zero = fault.Text{}
+	half = fault.Text{JA: "見つかりません。"}
+	none = fault.Text{"", "Not found."}
+	same = fault.Text{"Not found.", "Not found."}
+	both = fault.Text{JA: "はい", EN: "はい"}
+	any  = fault.Text{JA: ja(), EN: en()}
+	e    = fault.Refuse("L19", "op", good)
+	g    = fault.Refuse("M13", "op", good)
+	h    = &fault.Error{Kind: fault.Refused, Rule: "limit"}
+	k    = &fault.Error{Kind: fault.Refused, Rule: "D2"}
+)
+`)
+	expect(t, checkPublicTexts(f), "lacks EN", "lacks JA", "not Japanese", "not English", `"L19" is no rule`, `"limit" is no rule`)
+}
+
+func TestCheckSQLAndPages(t *testing.T) {
+	expect(t, checkSQL("a.sql", "SELECT a, COUNT(*) FROM t;\nselect * from t;\nSELECT t.* FROM t\nSELECT * FROM (SELECT a FROM t)"), "a.sql:2", "a.sql:3")
+	expect(t, checkPage("a.html", `<script type="module" src="{{asset "x.js"}}"></script><a href="/x">`+"\n<script>x()</script>\n<p style=\"x\" onclick='y()'>\n<link href=\"https://cdn.example/x.css\">\n<img src='//x'>"),
+		"a.html:2", "a.html:3", "a.html:3", "a.html:4", "a.html:5")
+}
+
+func TestCheckFloats(t *testing.T) {
+	const text = "package x\nvar rate float64\n"
+	expect(t, checkFloats(mustParse(t, "internal/ledger/x.go", text)), "float64 beside money")
+	expect(t, checkFloats(mustParse(t, "internal/store/sqlite/bank/x.go", text)), "float64 beside money")
+	expect(t, checkFloats(mustParse(t, "internal/web/x.go", text)))
+}
+
+func TestMissingTests(t *testing.T) {
+	f := mustParse(t, "internal/x/x_test.go", "package x\nfunc TestThere(t *testing.T) {}\n")
+	expect(t, missingTests("see `TestThere` and `TestGone`, `TestGone` again, TestBare", []source{f}), "TestGone")
+}

@@ -163,3 +163,46 @@ func TestLicences(t *testing.T) {
 		t.Error("NOTICE lacks the notice of zengin-code")
 	}
 }
+
+// Japanese first, English beside it, and a refusal names a rule that exists.
+func TestTextsForPeople(t *testing.T) {
+	for _, f := range load(t).files {
+		if !f.test {
+			report(t, checkPublicTexts(f))
+		}
+	}
+}
+
+func TestAmountsAreNeverFloats(t *testing.T) {
+	for _, f := range load(t).files {
+		report(t, checkFloats(f))
+	}
+}
+
+func TestQueriesNameTheirColumns(t *testing.T) {
+	for p, text := range load(t).texts {
+		if strings.HasSuffix(p, ".sql") || strings.HasSuffix(p, ".go") && !strings.HasPrefix(p, "internal/archtest/") {
+			report(t, checkSQL(p, text))
+		}
+	}
+}
+
+func TestPagesHoldNothingInline(t *testing.T) {
+	for p, text := range load(t).texts {
+		if strings.HasSuffix(p, ".html") && !strings.Contains(p, "/testdata/") {
+			report(t, checkPage(p, text))
+		}
+	}
+}
+
+// A document that points to a test as proof points to one that exists.
+func TestDocumentsNameRealTests(t *testing.T) {
+	r := load(t)
+	for p, text := range r.texts {
+		if strings.HasSuffix(p, ".md") {
+			for _, name := range missingTests(text, r.files) {
+				t.Errorf("%s names %s, which does not exist", p, name)
+			}
+		}
+	}
+}
