@@ -149,16 +149,17 @@ func TestCheckBudgets(t *testing.T) {
 
 func TestCheckCode(t *testing.T) {
 	const text = `package x
-import ("time"; "testing")
+import ("time"; "testing"; "os")
 func init() {}
+func stop() { os.Exit(1) }
 func now() time.Time { return time.Now() }
 func age(a time.Time) time.Duration { return time.Since(a) }
 type clock struct{}
 func (clock) init() {}
 func TestX(t *testing.T) { t.Skip("later") }
 `
-	expect(t, checkCode(mustParse(t, "internal/wallet/x.go", text)), "init runs", "time.Now", "time.Since")
-	expect(t, checkCode(mustParse(t, "internal/clock/x.go", text)), "init runs")
+	expect(t, checkCode(mustParse(t, "internal/wallet/x.go", text)), "init runs", "os.Exit", "time.Now", "time.Since")
+	expect(t, checkCode(mustParse(t, "internal/clock/x.go", text)), "init runs", "os.Exit")
 	expect(t, checkCode(mustParse(t, "internal/wallet/x_test.go", text)), "init runs", "skips itself")
 }
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkCode names habits we do not have: init functions, the machine's clock outside its owners, tests that
-// skip themselves.
+// checkCode names habits we do not have: init functions, the machine's clock outside its owners, a program
+// ended from anywhere but main, tests that skip themselves.
 func checkCode(f source) []string {
 	var found []string
 	imports := f.importNames()
@@ -26,6 +26,10 @@ func checkCode(f source) []string {
 			clock := imports[of.Name] == "time" && (x.Sel.Name == "Now" || x.Sel.Name == "Since" || x.Sel.Name == "Until")
 			if clock && !f.test && !matches(clocks, f.folder) {
 				found = append(found, fmt.Sprintf("%s:%d: time.%s; times are handed in (clock.Now)", f.path, f.line(x.Pos()), x.Sel.Name))
+			}
+			exit := imports[of.Name] == "os" && x.Sel.Name == "Exit"
+			if exit && f.file.Name.Name != "main" && !f.test {
+				found = append(found, fmt.Sprintf("%s:%d: os.Exit outside main", f.path, f.line(x.Pos())))
 			}
 			if f.test && of.Name == "t" && strings.HasPrefix(x.Sel.Name, "Skip") {
 				found = append(found, fmt.Sprintf("%s:%d: a test that skips itself proves nothing", f.path, f.line(x.Pos())))

@@ -108,7 +108,7 @@ func Narrow(s string) (string, error) {
 		case r == semivoiced && strings.ContainsRune(takeSemi, base):
 			out = 'ﾟ'
 		default:
-			return "", fmt.Errorf("%w: %q in %q", ErrUnfit, r, s)
+			return "", fmt.Errorf("%w: %q", ErrUnfit, r) // the character only: the text may be somebody's name
 		}
 		base = r
 		b.WriteRune(out)
@@ -123,7 +123,7 @@ func Narration(s string) (string, error) {
 		return "", err
 	}
 	if cells := len([]rune(n)); cells == 0 || cells > NarrationWidth {
-		return "", fmt.Errorf("%w: %d cells in %q, a narration has 1 to %d", ErrUnfit, cells, s, NarrationWidth)
+		return "", fmt.Errorf("%w: %d cells, a narration has 1 to %d", ErrUnfit, cells, NarrationWidth)
 	}
 	return n, nil
 }

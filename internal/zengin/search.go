@@ -51,13 +51,31 @@ func keysOf(code, name, reading string) keys {
 	return keys{code: code, name: foldKanji(name), kana: kana.FoldName(reading), script: kana.FoldName(name), latin: latinKeys(reading)}
 }
 
+// keysNeeded folds a branch only in the ways that the query asks about: there may be hundreds.
+func (q query) keysNeeded(b Branch) keys {
+	k := keys{code: b.Code}
+	if q.name != "" || q.title != "" {
+		k.name = foldKanji(b.Name)
+	}
+	if q.kana != "" {
+		k.kana, k.script = kana.FoldName(b.Kana), kana.FoldName(b.Name)
+	}
+	if q.latin != "" {
+		k.latin = latinKeys(b.Kana)
+	}
+	return k
+}
+
 // latinKeys are the spellings in Latin letters that a reading in large kana may stand for: キヨウト is
 // typed "kyoto" as well as, half way, "kiyo"; ニツポン is typed "nippon".
 func latinKeys(reading string) []string {
 	listed := kana.FoldRomaji(kana.Spell(reading))
 	joined := joinSounds(listed)
-	return []string{listed, joined, strings.NewReplacer("tuk", "k", "tus", "s", "tut", "t", "tup", "p").Replace(joined)}
+	return []string{listed, joined, doubled.Replace(joined)}
 }
+
+// doubled drops a ツ that may be a small one, as a doubled consonant is folded to one.
+var doubled = strings.NewReplacer("tuk", "k", "tus", "s", "tut", "t", "tup", "p")
 
 // joinSounds turns "kiyo" into "kyo" wherever a consonant stands before "iy".
 func joinSounds(s string) string {
@@ -201,7 +219,7 @@ func (d *Directory) SearchBranch(bank id.Bank, typed string, n int) []Branch {
 	}
 	var hits []hit
 	d.eachBranch(bank, func(b Branch) bool {
-		if m := q.fit(keysOf(b.Code, b.Name, b.Kana)); m != miss {
+		if m := q.fit(q.keysNeeded(b)); m != miss {
 			hits = append(hits, hit{b, m})
 		}
 		return true

@@ -154,7 +154,6 @@ func (b Branch) English() string {
 }
 
 // foldKanji makes old and variant characters and widths equal, for search and comparison of names.
-func foldKanji(s string) string {
-	return strings.NewReplacer("ヶ", "ケ", "ヵ", "カ", "諌", "諫", "國", "国", "澤", "沢", "濱", "浜", "瀧", "滝", "縣", "県", " ", "").
-		Replace(strings.ToUpper(norm.NFKC.String(s)))
-}
+func foldKanji(s string) string { return kanjiVariants.Replace(strings.ToUpper(norm.NFKC.String(s))) }
+
+var kanjiVariants = strings.NewReplacer("ヶ", "ケ", "ヵ", "カ", "諌", "諫", "國", "国", "澤", "沢", "濱", "浜", "瀧", "滝", "縣", "県", " ", "")
