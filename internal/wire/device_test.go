@@ -172,19 +172,42 @@ func TestClientData(t *testing.T) {
 	d := p.Device()
 	d.PublicKey = b64(must(webauthncbor.Marshal(map[int]any{1: 2, 3: -7, -1: 1,
 		-2: own.X.FillBytes(make([]byte, 32)), -3: own.Y.FillBytes(make([]byte, 32))})))
-	check := func(client string) error {
+	sign := func(client string, auth []byte) wire.DeviceProof {
 		proof := p.Sign(challenge())
+		if auth != nil {
+			proof.AuthenticatorData = b64(auth)
+		}
 		proof.ClientDataJSON = b64([]byte(client))
 		sum := sha256.Sum256([]byte(client))
 		digest := sha256.Sum256(append(must(unb64(proof.AuthenticatorData)), sum[:]...))
 		proof.Signature = b64(must(ecdsa.SignASN1(rand.Reader, own, digest[:])))
-		return wire.VerifyDevice(d, proof, challenge())
+		return proof
 	}
+	check := func(client string) error { return wire.VerifyDevice(d, sign(client, nil), challenge()) }
 	head := `{"type":"webauthn.get","challenge":"` + b64(challenge()) + `","origin":"` + walletOrigin + `"`
 	for _, client := range []string{head + `}`, head + `,"crossOrigin":false,"other_keys_can_be_added_here":"x"}`} {
 		if err := check(client); err != nil {
 			t.Errorf("%s: %v", client, err)
 		}
+	}
+	other := sign(head+`}`, nil)
+	other.CredentialID = b64([]byte("other"))
+	wantErr(t, "another id of the same key", wire.VerifyDevice(d, other, challenge()), true)
+	plain := must(unb64(p.Sign(challenge()).AuthenticatorData))
+	withFlags := func(flags byte, tail ...byte) []byte {
+		b := append(bytes.Clone(plain), tail...)
+		b[32] |= flags
+		return b
+	}
+	if err := wire.VerifyDevice(d, sign(head+`}`, withFlags(0x80, 0xa0)), challenge()); err != nil {
+		t.Errorf("with extensions: %v", err)
+	}
+	for name, auth := range map[string][]byte{
+		"attested data":             withFlags(0x40),
+		"extensions, not there":     withFlags(0x80),
+		"extensions, not announced": withFlags(0, 0xa0),
+	} {
+		wantErr(t, name, wire.VerifyDevice(d, sign(head+`}`, auth), challenge()), true)
 	}
 	for name, client := range map[string]string{
 		"registration":     `{"type":"webauthn.create","challenge":"` + b64(challenge()) + `","origin":"` + walletOrigin + `"}`,

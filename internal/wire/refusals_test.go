@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -498,6 +499,15 @@ func TestRefusal14_ProofReplayed(t *testing.T) {
 	a.wantChallenge(t, "a thief's proof", evil, "invalid_dpop_proof")
 	if w := a.serve(r); w.Code != 200 {
 		t.Errorf("the owner after the thief: %d", w.Code)
+	}
+	shared := &wiretest.Replay{} // at the token endpoint any key may come
+	for _, k := range []*ecdsa.PrivateKey{newECDSA(), newECDSA()} {
+		claim := with(proofClaims(), "jti", "same")
+		text := forge(k, map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": publicMap(k.Public())}, claim)
+		want := wire.ProofExpect{Method: "POST", URL: bank + "/token", Now: t0, Replay: shared}
+		if _, err := wire.VerifyProof(t.Context(), http.Header{"Dpop": {text}}, want); err != nil {
+			t.Errorf("two keys, one jti: %v", err)
+		}
 	}
 	_, err := wire.VerifyProof(t.Context(), http.Header{"Dpop": {must(wire.NewProof(key, "GET", bank+"/", "", t0))}},
 		wire.ProofExpect{Method: "GET", URL: bank, Now: t0, Replay: brokenReplay{}})

@@ -31,7 +31,11 @@ func Seal(to PublicSealKey, plaintext []byte, cty string) (string, error) {
 	if err != nil {
 		return "", fault.New(fault.Internal, "wire.Seal", err)
 	}
-	return jwe.CompactSerialize()
+	sealed, err := jwe.CompactSerialize()
+	if err == nil && len(sealed) > maxMessage {
+		return "", fault.New(fault.Internal, "wire.Seal", errors.New("too long for anybody to open"))
+	}
+	return sealed, err
 }
 
 // Open decrypts what was sealed to one of the keys with this cty. Any other algorithm, compression and further
@@ -68,9 +72,6 @@ func open(keys []SealKey, sealed, cty string) ([]byte, error) {
 	}
 	if h.Alg != string(jose.ECDH_ES) || h.Enc != string(jose.A256GCM) || h.Cty != cty {
 		return nil, fmt.Errorf("alg %.20q, enc %.20q, cty %.40q", h.Alg, h.Enc, h.Cty)
-	}
-	if _, err := publicJWK(h.Epk); err != nil {
-		return nil, err
 	}
 	for _, key := range keys {
 		if key.kid == h.Kid && h.Kid != "" {

@@ -87,6 +87,16 @@ func TestDecodeStrictRefuses(t *testing.T) {
 	}
 }
 
+func TestDecodeStrictDepth(t *testing.T) {
+	var v any
+	for depth, ok := range map[int]bool{20: true, 30: false, 100_000: false} {
+		err := wire.DecodeStrict([]byte(strings.Repeat("[", depth)+strings.Repeat("]", depth)), &v)
+		if (err == nil) != ok {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+	}
+}
+
 // What we write we read back, and any single key repeated or added is refused wherever it stands.
 func TestDecodeStrictProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
