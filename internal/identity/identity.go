@@ -9,6 +9,7 @@ import (
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/kana"
 )
 
 // Level is how well a service knows a person.
@@ -62,7 +63,12 @@ func Prove(subject id.Subject, ev Evidence, others Others, now time.Time) (Proof
 			EN: "A bank account is no evidence of identity.",
 		})
 	}
-	ev.NameKana = FoldName(ev.NameKana)
+	name, err := kana.Name(ev.NameKana)
+	if err != nil {
+		return Proof{}, invalid("氏名はカタカナで、姓と名の間を空けて入力してください。",
+			"Enter the name in katakana with a space between family and given name.")
+	}
+	ev.NameKana = name
 	ev.Document.Number = foldNumber(ev.Document.Number)
 	if err := ev.check(now); err != nil {
 		return Proof{}, err
@@ -85,6 +91,9 @@ func Prove(subject id.Subject, ev Evidence, others Others, now time.Time) (Proof
 // Same says whether two proofs are of the same person as a bank matches one: name and birth date.
 func (p Proof) Same(q Proof) bool { return p.NameKana == q.NameKana && p.BirthDate == q.BirthDate }
 
+// Person is what a keyed hash of name and birth date is made of, to find namesakes.
+func Person(nameKana, birthDate string) []string { return []string{kana.FoldName(nameKana), birthDate} }
+
 // MayLink refuses a link below level 2 (L4).
 func MayLink(l Level) error {
 	if l >= Proved {
@@ -106,10 +115,6 @@ func other(subject id.Subject, found []id.Subject) bool {
 }
 
 func (ev Evidence) check(now time.Time) error {
-	if !validName(ev.NameKana) {
-		return invalid("氏名は全角カタカナで、姓と名の間を空けて入力してください。",
-			"Enter the name in katakana with a space between family and given name.")
-	}
 	born, err := time.Parse(time.DateOnly, ev.BirthDate)
 	if err != nil || ev.BirthDate > clock.Day(now) || born.Year() < 1900 {
 		return invalid("生年月日を確認してください。", "Check the date of birth.")
