@@ -35,7 +35,9 @@ func Backoff(attempts int) time.Duration {
 // an attempt.
 type Later struct{ At time.Time }
 
-func (l *Later) Error() string { return fmt.Sprintf("outbox: not before %s", l.At.Format(time.RFC3339)) }
+func (l *Later) Error() string {
+	return fmt.Sprintf("outbox: not before %s", l.At.Format(time.RFC3339))
+}
 
 // Retry is what becomes of a message after a delivery failed: when it is due again and how often it failed.
 type Retry struct {

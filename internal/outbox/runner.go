@@ -77,7 +77,7 @@ type delivered struct {
 // Run delivers messages until ctx ends; then it waits for the deliveries that run (their context has ended
 // too), writes down what became of them, and returns.
 func (r *Runner) Run(ctx context.Context) {
-	running := map[string]bool{}                     // by message: its key's next one is not due before it is settled
+	running := map[string]bool{}                  // by message: its key's next one is not due before it is settled
 	ends := make(chan delivered, r.opts.Parallel) // never blocks: at most Parallel run
 	poll := time.NewTicker(r.opts.Poll)
 	defer poll.Stop()

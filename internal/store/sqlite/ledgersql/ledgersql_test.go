@@ -3,11 +3,14 @@ package ledgersql_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/store/sqlite/ledgersql"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -20,7 +23,9 @@ func TestLedger(t *testing.T) { storetest.RunLedger(t, open) }
 var suite = sqlitedb.Source{Name: "suite", FS: fstest.MapFS{"migrations/00001_suite.sql": {Data: []byte(`
 -- +goose Up
 CREATE TABLE suite_rows (n INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE suite_children (parent INTEGER NOT NULL REFERENCES suite_rows (n) DEFERRABLE INITIALLY DEFERRED) STRICT;
 -- +goose Down
+DROP TABLE suite_children;
 DROP TABLE suite_rows;
 `)}}}
 
@@ -50,6 +55,12 @@ func openFile(t testing.TB, path string) *books {
 
 func apply(ctx context.Context, tx *sql.Tx, writes []ledger.Write) error {
 	for _, w := range writes {
+		if w == orphan {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO suite_children (parent) VALUES (-1)`); err != nil {
+				return err
+			}
+			continue
+		}
 		row, ok := w.(storetest.Row)
 		if !ok || row == storetest.BadRow {
 			return fmt.Errorf("no row: %v", w)
@@ -77,4 +88,59 @@ func (b *books) Rows(ctx context.Context) ([]string, error) {
 		list = append(list, w)
 	}
 	return list, rows.Err()
+}
+
+type child struct{}
+
+// orphan is a row that only the COMMIT refuses.
+var orphan = child{}
+
+// A row that only the COMMIT refuses is the fault of its request alone, like any other.
+func TestRefusedAtCommit(t *testing.T) {
+	b := open(t)
+	l := ledger.New(b, ledger.Options{})
+	t.Cleanup(l.Close)
+	note := func(w ledger.Write) ledger.Request {
+		return ledger.Request{At: time.Unix(1, 0), Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write { return []ledger.Write{w} }}
+	}
+	if _, err := l.Submit(t.Context(), note(orphan)); fault.Of(err) != fault.Internal {
+		t.Errorf("an orphan: %v", err)
+	}
+	if _, err := l.Submit(t.Context(), note(storetest.Row("fine"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a role calls unavailable while its database is well is the fault of the rows: nobody else waits.
+func TestRoleSaysUnavailable(t *testing.T) {
+	db, err := sqlitedb.Open(filepath.Join(t.TempDir(), "books.db"), ledgersql.Migrations())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s := ledgersql.New(db, func(context.Context, *sql.Tx, []ledger.Write) error {
+		return fault.New(fault.Unavailable, "role", errors.New("no"))
+	})
+	err = s.Commit(t.Context(), ledger.Commit{Token: "t", Changes: &ledger.Changes{}, Writes: []ledger.Write{1}})
+	if fault.Of(err) != fault.Internal {
+		t.Error(err)
+	}
+}
+
+// The database itself out of order is said so, in loading and in committing.
+func TestClosedFile(t *testing.T) {
+	b := open(t).(*books)
+	if err := b.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Load(t.Context(), ledger.Names{})
+	if fault.Of(err) != fault.Unavailable {
+		t.Errorf("load: %v", err)
+	}
+	if err := b.Commit(t.Context(), ledger.Commit{Changes: &ledger.Changes{}}); fault.Of(err) != fault.Unavailable {
+		t.Errorf("commit: %v", err)
+	}
+	if _, err := b.Account(t.Context(), "a"); fault.Of(err) != fault.Unavailable {
+		t.Errorf("account: %v", err)
+	}
 }

@@ -69,7 +69,7 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &failed):
+	case errors.As(err, &failed) && sqlitedb.OutOfOrder(err): // a deferred constraint, in contrast, was rolled back
 		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
 	case sqlitedb.OutOfOrder(err):
 		return fault.New(fault.Unavailable, "ledgersql.Commit", err)
