@@ -236,17 +236,25 @@ type Carrier interface {
 	SendMail(ctx context.Context, to, subject, text string) error
 }
 
-// SendNotice is the outbox's handler of MessageNotice.
+// SendNotice is the outbox's handler of MessageNotice. What a carrier will never take is given up, so that
+// it does not hold up what comes after it.
 func (b *Bank) SendNotice(ctx context.Context, carrier Carrier, m outbox.Message) error {
 	var l letter
 	if err := b.open(m, &l); err != nil {
 		return err
 	}
 	subject, text := b.words(l)
+	var err error
 	if l.Channel == SMS {
-		return carrier.SendSMS(ctx, l.To, text, l.Notice)
+		err = carrier.SendSMS(ctx, l.To, text, l.Notice)
+	} else {
+		err = carrier.SendMail(ctx, l.To, subject, text)
 	}
-	return carrier.SendMail(ctx, l.To, subject, text)
+	if err != nil && fault.Of(err) == fault.Invalid {
+		b.Log.WarnContext(ctx, "a notice cannot be sent", "notice", l.Notice, "channel", string(l.Channel), "err", err)
+		return nil
+	}
+	return err
 }
 
 // Arrived takes a carrier's report that a notice was delivered, and lets a link that waited for it begin
