@@ -55,12 +55,13 @@ func moment(t time.Time) time.Time {
 }
 
 func (d *decider) decide(at time.Time, do Action) Result {
+	if _, note := do.(Note); note {
+		return Result{Outcome: Done, At: at}
+	}
 	if !inRange(at) {
 		return Result{Outcome: Overflow, At: at}
 	}
 	switch do := do.(type) {
-	case Note:
-		return Result{Outcome: Done, At: at}
 	case Open:
 		return d.open(at, do.Account)
 	case Bound:

@@ -17,6 +17,7 @@ type Message struct {
 	Payload  []byte    // for the handler; the store seals it before it is written
 	Due      time.Time // not before this; zero is at once
 	Attempts int       // deliveries that failed so far
+	Broken   error     // why the store cannot read the payload: such a message fails without reaching its handler
 }
 
 // Backoff is how long to wait after a message failed so often: half a second, doubling up to a minute.

@@ -125,6 +125,9 @@ func (r *Runner) deliver(ctx context.Context, m Message) (err error) {
 			err = fmt.Errorf("outbox: handler %q panicked: %v", m.Kind, p)
 		}
 	}()
+	if m.Broken != nil {
+		return m.Broken
+	}
 	h, ok := r.opts.Handlers[m.Kind]
 	if !ok {
 		return fmt.Errorf("outbox: no handler for %q", m.Kind)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,20 +12,23 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 )
 
-// testModel lets chance ask the ledger and the model the same things, in groups of chance, and compares every
-// answer and every balance.
 func testModel(t *testing.T, open Open) {
 	b, l := start(t, open)
-	serial := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		serial++
-		g := &game{rt: rt, b: b, l: l, m: newModel(), prefix: fmt.Sprint(serial, "/")}
+	rapid.Check(t, Property(b, l))
+}
+
+// Property lets chance ask the ledger and the model the same things, in groups of chance, and compares every
+// answer and every balance.
+func Property(b Books, l *ledger.Ledger) func(*rapid.T) {
+	var serial atomic.Int64
+	return func(rt *rapid.T) {
+		g := &game{rt: rt, b: b, l: l, m: newModel(), prefix: fmt.Sprint(serial.Add(1), "/")}
 		g.begin()
 		for range rapid.IntRange(1, 8).Draw(rt, "commits") {
 			g.commit(rapid.IntRange(1, 12).Draw(rt, "requests"))
 		}
 		g.compare()
-	})
+	}
 }
 
 // game is one run of the property. All runs share the books; prefix keeps their names apart.

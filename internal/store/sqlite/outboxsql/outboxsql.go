@@ -84,9 +84,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, n int) ([]outbox.Message
 		if dueUs != 0 {
 			m.Due = clock.FromMicros(dueUs)
 		}
-		if m.Payload, err = s.sealer.Open(sealed, label(m)); err != nil {
-			return nil, fault.New(fault.Internal, "outboxsql.Due", fmt.Errorf("message %s: %w", m.ID, err))
-		}
+		m.Payload, m.Broken = s.sealer.Open(sealed, label(m)) // one that does not open must not stop the others
 		due = append(due, m)
 	}
 	if err := rows.Err(); err != nil {

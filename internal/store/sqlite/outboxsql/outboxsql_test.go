@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/store/sqlite/outboxsql"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -199,8 +198,19 @@ func TestSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Due(t.Context(), began, 10); fault.Of(err) != fault.Internal || !errors.Is(err, outbox.ErrSealed) {
-		t.Errorf("a swapped row: %v", err)
+	var told failures
+	var sent []string
+	stop := b.run(outbox.Options{
+		Failed: told.add,
+		Handlers: map[string]outbox.Handler{"k": func(_ context.Context, m outbox.Message) error {
+			sent = append(sent, string(m.Payload))
+			return nil
+		}},
+	})
+	list := told.wait(t, 1)
+	stop()
+	if list[0] != "2 0: "+outbox.ErrSealed.Error() || !slices.Equal(sent, []string{"code 492817"}) {
+		t.Errorf("a swapped row: %q, sent %q", list, sent)
 	}
 }
 
