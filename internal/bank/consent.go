@@ -132,7 +132,7 @@ func errTaken() error {
 
 // consentFirst makes a new link and its shut gate in one commit.
 func (b *Bank) consentFirst(ctx context.Context, r *Request, version int64, held Possession, now time.Time) error {
-	d := r.details()
+	d := r.Asked()
 	valid, err := validUntil(d.ValidUntil)
 	if err != nil {
 		return fault.New(fault.Internal, "bank.Consent", err)
@@ -190,7 +190,7 @@ func (b *Bank) consentAgain(ctx context.Context, r *Request, version int64, l Li
 
 // consented is the evidence of a consent: what the person was shown and agreed to.
 func (b *Bank) consented(r Request, l Link, now time.Time) ledger.Write {
-	d := r.details()
+	d := r.Asked()
 	return PutEvidence{Evidence{Kind: "consent", Request: r.ID, Link: l.ID, Account: r.Account, At: now, Facts: map[string]any{
 		"text": ConsentText, "service": r.Service, "holder": r.Holder, "proof": r.Proved, "limits": d.Limits,
 		"valid_until": d.ValidUntil, "device": d.Device.Thumbprint(), "request_hash": r.RequestHash, "opened_us": r.OpenedAt.UnixMicro(),

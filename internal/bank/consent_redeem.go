@@ -42,7 +42,7 @@ func (b *Bank) Redeem(ctx context.Context, x Redeem) (Token, string, error) {
 	if r.State != RequestConsented {
 		return Token{}, "", either(b.killReused(ctx, r), refuseGrant("used before"))
 	}
-	d := r.details()
+	d := r.Asked()
 	valid, err := validUntil(d.ValidUntil)
 	if err != nil {
 		return Token{}, "", fault.New(fault.Internal, "bank.Redeem", err)

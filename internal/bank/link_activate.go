@@ -101,7 +101,7 @@ func Received(proof ProofKind, receipts []Receipt) bool {
 // activate opens the link's gate into cooling-off. answered says that the service gets the report as the
 // answer to its call; otherwise it goes through the outbox.
 func (b *Bank) activate(ctx context.Context, r Request, answered bool) error {
-	d := r.details()
+	d := r.Asked()
 	valid, err := validUntil(d.ValidUntil)
 	if err != nil {
 		return fault.New(fault.Internal, "bank.activate", err)
@@ -248,7 +248,7 @@ func (b *Bank) dieAlone(ctx context.Context, r Request, l Link, why string) erro
 
 func (b *Bank) deadReport(r Request, now time.Time) *wire.LinkReport {
 	return &wire.LinkReport{
-		Header: b.header(r.Service, now), Request: r.ID, Subject: r.Subject, State: wire.LinkDead, Reason: r.Ended, Limits: r.details().Limits,
+		Header: b.header(r.Service, now), Request: r.ID, Subject: r.Subject, State: wire.LinkDead, Reason: r.Ended, Limits: r.Asked().Limits,
 	}
 }
 

@@ -13,14 +13,14 @@ import (
 // MessageCode is the outbox's kind of one-time codes.
 const MessageCode = "bank.code"
 
-// maxAsked bounds how often one session may ask for a code, whether one was sent or not.
-const maxAsked = 3
+// CodesAsked is how often one session may ask for a code, whether one was sent or not.
+const CodesAsked = 3
 
 // SendCode sends a one-time code to the phone the bank itself proved, if there is one and every rule allows
 // it (L14, L15). Whether one was sent, nobody is told: the answer is the same (L3). asked is false once the
 // session has asked too often.
 func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
-	if p.Kind != "" || p.CodesAsked >= maxAsked || p.Tries >= CodeTries || !b.Policy.Code {
+	if p.Kind != "" || p.CodesAsked >= CodesAsked || p.Tries >= CodeTries || !b.Policy.Code {
 		return false, nil
 	}
 	now, version := b.Now(), p.Version

@@ -244,8 +244,8 @@ type EvidenceStore interface {
 // CanBecome says whether a request may go from one state to another.
 func (s RequestState) CanBecome(to RequestState) bool { return slices.Contains(requestMoves[s], to) }
 
-// details gives the authorization_details, which were checked when they were pushed.
-func (r Request) details() wire.AccountLink {
+// Asked gives the authorization_details, which were checked when they were pushed.
+func (r Request) Asked() wire.AccountLink {
 	d, err := wire.ParseDetails(r.Details)
 	if err != nil {
 		panic("bank: stored details do not parse: " + err.Error())

@@ -36,7 +36,7 @@ func (b *Bank) Enter(ctx context.Context, r *Request, at Place) error {
 	case !full:
 		reason = "no match"
 	}
-	d := r.details()
+	d := r.Asked()
 	p := Proof{Purpose: ForLink, Browser: r.Session, Reference: r.Reference, Request: r.ID, Service: r.Service, Cap: capText(d.Limits)}
 	rows := []ledger.Write{b.decision(r.Reference, now, map[string]any{"step": "match", "match": m, "result": reason, "place": at})}
 	if reason == "" {

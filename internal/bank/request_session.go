@@ -3,6 +3,7 @@ package bank
 import (
 	"context"
 	"crypto/subtle"
+	"net/url"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
@@ -93,4 +94,23 @@ func (b *Bank) End(ctx context.Context, r Request, why string) error {
 	return b.Store.Commit(ctx, PutRequest{Request: d, IfVersion: version},
 		PutEvidence{Evidence{Kind: "dead", Request: r.ID, Account: r.Account, At: d.EndedAt, Facts: map[string]string{"reason": why}}},
 		b.decision(r.Reference, d.EndedAt, map[string]string{"step": "end", "result": why}))
+}
+
+// Over is a request of this browser that is over or consented to, and the service's page to go back to. It is
+// for saying so in words; nothing can be done with it.
+func (b *Bank) Over(ctx context.Context, id id.Request, cookie string) (r Request, back string, err error) {
+	r, err = b.Store.Request(ctx, id)
+	if fault.Of(err) == fault.NotFound && err != nil {
+		return Request{}, "", errNoSession("bank.Over", "unknown request")
+	}
+	if err != nil {
+		return Request{}, "", err
+	}
+	if r.Session == "" || subtle.ConstantTimeCompare([]byte(r.Session), []byte(wire.Hash(cookie))) != 1 {
+		return Request{}, "", errNoSession("bank.Over", "another browser's")
+	}
+	if r.State == RequestDead {
+		back = b.back(r, url.Values{"error": {"access_denied"}})
+	}
+	return r, back, nil
 }

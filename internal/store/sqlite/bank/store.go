@@ -1,0 +1,196 @@
+// Package bank keeps one bank in one SQLite file: its ledger, deposit accounts, link requests, links, proofs,
+// evidence and debits, and the outbox that is written in the same commits.
+package bank
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/bank"
+	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/store/sqlite/ledgersql"
+	"github.com/kozamori/kozamori/internal/store/sqlite/outboxsql"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Store is a bank's file.
+type Store struct {
+	db     *sqlitedb.DB
+	chain  bank.Chain
+	books  *ledgersql.Store
+	outbox *outboxsql.Store
+}
+
+var _ bank.Store = (*Store)(nil)
+
+// Open opens or creates a bank's file and applies no migration: Migrate and Pending do and tell. The sealer's
+// key must lie outside the file; chain signs the evidence.
+func Open(path string, sealer outbox.Sealer, chain bank.Chain) (*Store, error) {
+	db, err := sqlitedb.OpenAsIs(path, ledgersql.Migrations(), outboxsql.Migrations(), sqlitedb.Source{Name: "bank", FS: files})
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, chain: chain, outbox: outboxsql.New(db, sealer)}
+	s.books = ledgersql.New(db, s.apply)
+	return s, nil
+}
+
+// Migrate applies what the file lacks and names it.
+func (s *Store) Migrate(ctx context.Context) ([]string, error) { return s.db.Migrate(ctx) }
+
+// Pending names what Migrate would apply.
+func (s *Store) Pending(ctx context.Context) ([]string, error) { return s.db.Pending(ctx) }
+
+// Books is the ledger's own part of the file.
+func (s *Store) Books() *ledgersql.Store { return s.books }
+
+// Outbox is the part of the file that a runner delivers.
+func (s *Store) Outbox() *outboxsql.Store { return s.outbox }
+
+// Ready says whether the file can be read and written.
+func (s *Store) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
+
+// Close waits for what runs and closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Commit implements bank.Store.
+func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error { return s.apply(ctx, tx, rows) })
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	if sqlitedb.IsDuplicate(err) {
+		return fault.New(fault.Conflict, "store.bank.Commit", err)
+	}
+	return fault.New(fault.Unavailable, "store.bank.Commit", err)
+}
+
+// apply writes the rows of both halves of the bank, and outbox messages.
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, rows []ledger.Write) error {
+	for _, row := range rows {
+		if m, ok := row.(outbox.Message); ok {
+			if err := s.outbox.Insert(ctx, tx, m); err != nil {
+				return err
+			}
+			continue
+		}
+		known, err := s.writeLinking(ctx, tx, row)
+		if !known && err == nil {
+			known, err = writeMoney(ctx, tx, row)
+		}
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("store.bank: nobody writes rows like %T", row)
+		}
+	}
+	return nil
+}
+
+// writeLinking writes a row of the linking half; known is false for a row of another kind.
+func (s *Store) writeLinking(ctx context.Context, tx *sql.Tx, row ledger.Write) (known bool, err error) {
+	switch w := row.(type) {
+	case bank.PutRequest:
+		return true, putRequest(ctx, tx, w)
+	case bank.PutLink:
+		return true, putLink(ctx, tx, w)
+	case bank.PutProof:
+		return true, putProof(ctx, tx, w)
+	case bank.PutReceipt:
+		return true, putReceipt(ctx, tx, w.Receipt)
+	case bank.PutToken:
+		return true, putToken(ctx, tx, w.Token)
+	case bank.RevokeTokens:
+		return true, revokeTokens(ctx, tx, w)
+	case bank.PutPasskey:
+		return true, putPasskey(ctx, tx, w.Passkey)
+	case bank.CodeSent:
+		return true, putCodeSent(ctx, tx, w)
+	case bank.PutATMSession:
+		return true, putATMSession(ctx, tx, w.Session)
+	case bank.PutEvidence:
+		return true, s.putEvidence(ctx, tx, w.Evidence)
+	case bank.PutDecision:
+		return true, putDecision(ctx, tx, w)
+	}
+	return false, nil
+}
+
+// us is a moment as stored: 0 for never.
+func us(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return clock.Micros(t)
+}
+
+// moment is us backwards.
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return clock.FromMicros(us)
+}
+
+// conditional reads the result of a write that must have changed exactly one row.
+func conditional(op string, res sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return fault.New(fault.Conflict, "store.bank."+op, errors.New("the row was changed by somebody else"))
+	}
+	return nil
+}
+
+// readErr gives a failing read its kind.
+func readErr(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return fault.New(fault.NotFound, "store.bank."+op, err)
+	}
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return fault.New(fault.Unavailable, "store.bank."+op, err)
+}
+
+// scanner is a row to read from.
+type scanner interface{ Scan(into ...any) error }
+
+// list reads all rows of a query.
+func list[T any](op string, rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, readErr(op, err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, readErr(op, err)
+		}
+		out = append(out, v)
+	}
+	return out, readErr(op, rows.Err())
+}
