@@ -211,7 +211,7 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		{"a proxy's page", plain(502, "<html>"), fault.Unavailable, "", ""},
 		{"not JSON", plain(200, "<html>"), fault.Unavailable, "", ""},
 		{"a key twice", plain(200, `{"Body":"a","Body":"b"}`), fault.Unavailable, "", ""},
-		{"endless", plain(200, `{"Body":"`+strings.Repeat("a", 1<<20)+`"}`), fault.Unavailable, "", ""},
+		{"endless", plain(200, "{}"+strings.Repeat(" ", 1<<20)), fault.Unavailable, "", ""},
 		{"a book of words", problem(422, `{"kind":"refused","detail_ja":"`+strings.Repeat("あ", 400)+`"}`), fault.Refused, "", ""},
 	} {
 		p.answer(c1.answer)

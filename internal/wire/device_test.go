@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/descope/virtualwebauthn"
@@ -215,7 +216,7 @@ func TestClientData(t *testing.T) {
 		"below a page":     head + `,"topOrigin":"https://evil.example"}`,
 		"two origins":      head + `,"origin":"` + walletOrigin + `"}`,
 		"two challenges":   head + `,"challenge":"x"}`,
-		"Origin":           head + `,"Origin":"x"}`,
+		"Origin":           strings.Replace(head, walletOrigin, "http://evil.localhost", 1) + `,"Origin":"` + walletOrigin + `"}`,
 		"padded challenge": `{"type":"webauthn.get","challenge":"` + b64(challenge()) + `=","origin":"` + walletOrigin + `"}`,
 		"trailing":         head + `}{}`,
 		"not JSON":         `x`,
