@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -182,41 +183,49 @@ func (l *Ledger) run(batch []*call) {
 			time.Sleep(2 * time.Millisecond << try) // only after two failures in a row
 		}
 		var a *attempt
-		if a, err = l.decide(batch); err != nil {
-			continue
-		}
-		if tried != nil && a.commit.On.Token == tried.commit.Token {
-			tried.deliver(l) // it had been committed after all
-			return
-		}
-		if rest, bad := a.panicked(); bad != nil {
-			bad.fail(fault.New(fault.Internal, "ledger.Then", a.panic))
-			if len(rest) > 0 {
-				l.run(rest)
+		if a, err = l.decide(batch); err == nil {
+			if tried != nil && a.commit.On.Token == tried.commit.Token {
+				tried.deliver(l) // it had been committed after all
+				return
 			}
-			return
+			if a.panic != nil {
+				l.without(a)
+				return
+			}
+			err = a.store(l)
 		}
-		err = a.store(l)
 		switch {
 		case err == nil:
 			a.deliver(l)
 			return
 		case errors.Is(err, ErrUnknown):
 			tried = a
-		case errors.Is(err, ErrMoved):
-		case fault.Of(err) == fault.Unavailable:
-		case len(batch) == 1:
-			batch[0].fail(refused(err))
-			return
-		default:
-			l.run(batch[:len(batch)/2])
-			l.run(batch[len(batch)/2:])
+		case !errors.Is(err, ErrMoved) && fault.Of(err) != fault.Unavailable:
+			l.halve(batch, err)
 			return
 		}
 	}
 	for _, c := range batch {
 		c.fail(fault.New(fault.Unavailable, "ledger.Submit", err))
 	}
+}
+
+// without refuses the call whose Then panicked and runs the others.
+func (l *Ledger) without(a *attempt) {
+	a.batch[a.culprit].fail(fault.New(fault.Internal, "ledger.Then", a.panic))
+	if rest := slices.Delete(slices.Clone(a.batch), a.culprit, a.culprit+1); len(rest) > 0 {
+		l.run(rest)
+	}
+}
+
+// halve runs the halves of a batch that cannot be stored because of something in it; a call alone is it.
+func (l *Ledger) halve(batch []*call, err error) {
+	if len(batch) == 1 {
+		batch[0].fail(refused(err))
+		return
+	}
+	l.run(batch[:len(batch)/2])
+	l.run(batch[len(batch)/2:])
 }
 
 // refused keeps the kind that the role gave the error of its rows.
@@ -275,15 +284,6 @@ func thens(reqs []Request, results []Result) (writes []Write, err error) {
 		}
 	}
 	return writes, nil
-}
-
-// panicked returns the call whose Then panicked, if one did, and the others.
-func (a *attempt) panicked() (rest []*call, bad *call) {
-	if a.panic == nil {
-		return nil, nil
-	}
-	rest = append(rest, a.batch[:a.culprit]...)
-	return append(rest, a.batch[a.culprit+1:]...), a.batch[a.culprit]
 }
 
 // store commits the attempt, unless there is nothing to commit.

@@ -13,10 +13,12 @@ func TestLedger(t *testing.T) { storetest.RunLedger(t, storetest.OpenMemory) }
 
 // FuzzModel is the suite's property with the fuzzer instead of chance.
 func FuzzModel(f *testing.F) {
-	m := storetest.NewMemory()
-	l := ledger.New(m, ledger.Options{})
-	f.Cleanup(l.Close)
-	f.Fuzz(rapid.MakeFuzz(storetest.Property(m, l)))
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		m := storetest.NewMemory()
+		l := ledger.New(m, ledger.Options{})
+		defer l.Close()
+		storetest.Property(m, l)(t)
+	}))
 }
 
 func FuzzOutcomeNamed(f *testing.F) {

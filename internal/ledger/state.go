@@ -138,7 +138,8 @@ type Commit struct {
 
 // Store is what the ledger needs of a database.
 type Store interface {
-	// Load reads what the names name as of one commit, the last one that Commit answered included.
+	// Load reads what the names name as of one commit, the last one that Commit answered included. Its errors
+	// are like those of Commit.
 	Load(ctx context.Context, names Names) (*State, error)
 
 	// Commit makes all of c durable, or nothing. It fails with ErrMoved where the head is another than On;

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
@@ -16,6 +19,8 @@ import (
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
 	"github.com/kozamori/kozamori/internal/store/storetest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestLedger(t *testing.T) { storetest.RunLedger(t, open) }
 
@@ -111,20 +116,65 @@ func TestRefusedAtCommit(t *testing.T) {
 	}
 }
 
-// What a role calls unavailable while its database is well is the fault of the rows: nobody else waits.
-func TestRoleSaysUnavailable(t *testing.T) {
+// What a role calls unavailable while its database is well is the fault of the rows: nobody else waits. So is
+// a panic of the role.
+func TestRoleFails(t *testing.T) {
 	db, err := sqlitedb.Open(filepath.Join(t.TempDir(), "books.db"), ledgersql.Migrations())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s := ledgersql.New(db, func(context.Context, *sql.Tx, []ledger.Write) error {
-		return fault.New(fault.Unavailable, "role", errors.New("no"))
-	})
-	err = s.Commit(t.Context(), ledger.Commit{Token: "t", Changes: &ledger.Changes{}, Writes: []ledger.Write{1}})
-	if fault.Of(err) != fault.Internal {
-		t.Error(err)
+	for name, apply := range map[string]ledgersql.Apply{
+		"unavailable": func(context.Context, *sql.Tx, []ledger.Write) error {
+			return fault.New(fault.Unavailable, "role", errors.New("no"))
+		},
+		"panic":  func(context.Context, *sql.Tx, []ledger.Write) error { panic("a bug of the role") },
+		"nobody": nil,
+	} {
+		s := ledgersql.New(db, apply)
+		err = s.Commit(t.Context(), ledger.Commit{Token: "t", Changes: &ledger.Changes{}, Writes: []ledger.Write{1}})
+		if err == nil || fault.Of(err) != fault.Internal {
+			t.Errorf("%s: %v", name, err)
+		}
+		if st, err := s.Load(t.Context(), ledger.Names{}); err != nil || st.Head.Seq != 0 {
+			t.Errorf("%s: %+v, %v", name, st, err)
+		}
 	}
+}
+
+// A row that this version cannot read fails those who name it, and nobody else.
+func TestUnreadableRow(t *testing.T) {
+	b := open(t).(*books)
+	l := ledger.New(b, ledger.Options{})
+	t.Cleanup(l.Close)
+	bury := func(id ledger.TransferID) error {
+		_, err := l.Submit(t.Context(), ledger.Request{At: time.Unix(1, 0), Do: ledger.Bury{ID: id}})
+		return err
+	}
+	if err := bury("x"); err != nil {
+		t.Fatal(err)
+	}
+	err := b.db.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`UPDATE ledger_transfers SET outcome = 'of a later version' WHERE id = 'x'`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := bury(ledger.TransferID(fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if err := bury("x"); fault.Of(err) != fault.Internal || err == nil {
+				t.Errorf("x: %v", err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // The database itself out of order is said so, in loading and in committing.

@@ -22,8 +22,9 @@ var files embed.FS
 // Migrations are the ledger's tables; they go before those of the role.
 func Migrations() sqlitedb.Source { return sqlitedb.Source{Name: "ledger", FS: files} }
 
-// Apply writes the rows of the role that requests asked for, in the transaction that commits them. An error
-// makes the ledger look for the request whose rows are the cause and refuse that one alone.
+// Apply writes the rows of the role that requests asked for, in the transaction that commits them, and uses
+// nothing of the file but that transaction. An error or a panic makes the ledger look for the request whose
+// rows are the cause and refuse that one alone.
 type Apply func(ctx context.Context, tx *sql.Tx, writes []ledger.Write) error
 
 // Store is the books in one file.
@@ -63,7 +64,7 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 		if len(c.Writes) == 0 {
 			return nil
 		}
-		return s.apply(ctx, tx, c.Writes)
+		return s.safely(ctx, tx, c.Writes)
 	})
 	var failed *sqlitedb.CommitError
 	switch {
@@ -77,6 +78,16 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 		return fault.New(fault.Internal, "ledgersql.Commit", err)
 	}
 	return err
+}
+
+// safely is apply, with a panic made an error: one request must not end the process that commits for all.
+func (s *Store) safely(ctx context.Context, tx *sql.Tx, writes []ledger.Write) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, "ledgersql.Apply", fmt.Errorf("panicked: %v", p))
+		}
+	}()
+	return s.apply(ctx, tx, writes)
 }
 
 // moveHead is the guard against a second writer: it changes the head only from the one that was decided on.
