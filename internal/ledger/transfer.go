@@ -24,7 +24,7 @@ func (d *decider) transfer(at time.Time, m Move, hold bool) Result {
 	}
 	r := d.judge(at, m, sum, hold)
 	r.At = at
-	if r.Outcome != Done && !m.Final {
+	if r.Outcome != Done && (!m.Final || r.Outcome == Unknown) {
 		return r
 	}
 	t := Transfer{Move: m, Hold: hold, Digest: digest, Result: r}

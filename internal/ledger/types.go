@@ -110,8 +110,8 @@ type Bound struct {
 }
 
 // Move transfers all its legs or none, and is judged on what all legs together do to each account. A
-// Final refusal is kept under the id and answered for ever; otherwise a refused id may be tried again. A
-// malformed one (Overflow) is never kept. A repeat is the same in Kind, Legs, Gate, Limits and Memo.
+// Final refusal is kept under the id and answered for ever; otherwise a refused id may be tried again.
+// One that is malformed (Overflow) or names what does not exist (Unknown) was not judged and is never kept. A repeat is the same in Kind, Legs, Gate, Limits and Memo.
 type Move struct {
 	ID     TransferID
 	Kind   string    // "charge", "payment", "reversal"

@@ -151,7 +151,7 @@ func (m *model) transfer(at time.Time, mv ledger.Move, hold bool) ledger.Result 
 	}
 	r := m.judge(at, mv, hold)
 	r.At = at
-	if r.Outcome == ledger.Done || mv.Final {
+	if r.Outcome == ledger.Done || mv.Final && r.Outcome != ledger.Unknown {
 		m.seen = append(m.seen, &event{move: mv, hold: hold, result: r})
 	}
 	r.Open = r.Outcome == ledger.Done && hold

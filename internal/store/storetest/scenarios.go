@@ -184,6 +184,10 @@ func transferScenarios() []scenario {
 			{0, final(move("m", "a", "b", 50)), mismatch},
 			{0, ledger.Bury{ID: "m"}, again(insufficient("a", 500))},
 			{0, ledger.Post{ID: "m"}, unknown("hold")},
+			{0, final(move("n", "a", "later", 1)), ledger.Result{Outcome: ledger.Unknown, Account: "later", Reason: "account"}},
+			{0, account("later", 0, 1000), done},
+			{0, final(move("n", "a", "later", 1)), done}, // what could not be judged was not kept
+			{0, move("back", "later", "a", 1), done},
 		}},
 		{"all legs or none", []step{
 			{0, ledger.Move{ID: "x", Legs: []ledger.Leg{{Debit: "a", Credit: "b", Amount: 300}, {Debit: "a", Credit: "world", Amount: 201}}}, insufficient("a", 500)},
