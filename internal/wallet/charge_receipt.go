@@ -199,6 +199,9 @@ func (w *Wallet) endRow(c Charge, next ChargeState, r *wire.DebitReceipt, compac
 // end commits the row of a charge together with what the ledger does for it.
 func (w *Wallet) end(ctx context.Context, c Charge, do ledger.Action, row PutCharge) error {
 	r, err := w.Ledger.Submit(ctx, ledger.Request{At: w.Now(), Do: do, Then: func(r ledger.Result) []ledger.Write {
+		if !r.OK() {
+			return nil
+		}
 		return []ledger.Write{row}
 	}})
 	if err != nil {
