@@ -83,8 +83,8 @@ type Charge struct {
 	Version int64
 }
 
-// matures says that the charge lands on a maturing account.
-func (c Charge) matures() bool { return c.Account != Available(c.Subject) }
+// Matures says that the charge lands on a maturing account (M10).
+func (c Charge) Matures() bool { return c.Account != Available(c.Subject) }
 
 // Challenge is what the holder's device signs (M9).
 func (c Charge) Challenge() []byte {

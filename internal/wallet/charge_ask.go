@@ -79,11 +79,23 @@ func (w *Wallet) AskCharge(ctx context.Context, sub id.Subject, link id.Link, am
 }
 
 func asked(c Charge, l Link) Asked {
-	a := Asked{Charge: c, Matures: c.matures(), Challenge: c.Challenge(), Until: c.AgreedAt.Add(AgreeWithin)}
+	a := Asked{Charge: c, Matures: c.Matures(), Challenge: c.Challenge(), Until: c.AgreedAt.Add(AgreeWithin)}
 	if at, known := l.Matures(c.AgreedAt); a.Matures && known {
 		a.MaturesAt = at
 	}
 	return a
+}
+
+// AskedAgain is a charge that was asked for, as the page shows it again; fault.Gone once it is too late to agree.
+func (w *Wallet) AskedAgain(ctx context.Context, sub id.Subject, c Charge) (Asked, error) {
+	l, err := w.ownLink(ctx, sub, c.Link)
+	if err != nil {
+		return Asked{}, err
+	}
+	if c.State != ChargeAsked || c.Asks > 0 || w.Now().Sub(c.AgreedAt) > AgreeWithin {
+		return Asked{}, &fault.Error{Kind: fault.Gone, Op: "wallet.AskedAgain", Rule: "M9", Public: textAgreeLate}
+	}
+	return asked(c, l), nil
 }
 
 // Agreed takes the holder's proof for a charge: checks it as the bank will, and in one commit reserves the
@@ -102,7 +114,7 @@ func (w *Wallet) Agreed(ctx context.Context, sub id.Subject, debit id.Debit, pro
 	if err != nil {
 		return c, err
 	}
-	if err := linkOpen(l, now); err != nil {
+	if err := l.MayCharge(now); err != nil {
 		return c, err
 	}
 	device, err := w.deviceFor(ctx, l)
@@ -181,7 +193,7 @@ func (w *Wallet) chargeAccounts(c Charge) []ledger.Request {
 	rs := append(w.HolderAccounts(c.Subject), ledger.Request{At: now, Do: ledger.Open{Account: ledger.Account{
 		ID: Receivable(c.Issuer), Kind: kindReceivable, Floor: -p.BankCap,
 	}}})
-	if c.matures() {
+	if c.Matures() {
 		rs = append(rs, ledger.Request{At: now, Do: ledger.Open{Account: ledger.Account{
 			ID: c.Account, Kind: kindMaturing, Ceiling: p.HolderCap,
 		}}})

@@ -94,7 +94,7 @@ func (w *Wallet) ReverseCharge(ctx context.Context, debit id.Debit, by, why stri
 // reversalLegs takes the money from where the charge put it, then from what has matured since.
 func (w *Wallet) reversalLegs(ctx context.Context, c Charge) ([]ledger.Leg, error) {
 	from := []ledger.AccountID{c.Account}
-	if c.matures() {
+	if c.Matures() {
 		from = append(from, Available(c.Subject))
 	}
 	sources, err := w.sources(ctx, from)

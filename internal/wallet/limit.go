@@ -75,9 +75,10 @@ func (w *Wallet) ChargeLeft(ctx context.Context, sub id.Subject, l Link) (Left, 
 	return left, nil
 }
 
-// linkOpen refuses a charge over a link that the bank would refuse as well, in words that say until when.
-func linkOpen(l Link, now time.Time) error {
-	const op = "wallet.linkOpen"
+// MayCharge refuses a charge over a link that the bank would refuse as well, in words for the holder; nil where
+// the link is open.
+func (l Link) MayCharge(now time.Time) error {
+	const op = "wallet.MayCharge"
 	if l.ChangesOpen > 0 {
 		return fault.Refuse("L9", op, textChanging)
 	}
@@ -95,7 +96,7 @@ func linkOpen(l Link, now time.Time) error {
 // limits again in the commit that counts (M2), the bank all of its own.
 func chargeable(l Link, now time.Time, amount money.Yen, left Left) error {
 	const op = "wallet.AskCharge"
-	if err := linkOpen(l, now); err != nil {
+	if err := l.MayCharge(now); err != nil {
 		return err
 	}
 	switch {

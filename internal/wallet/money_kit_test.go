@@ -286,7 +286,7 @@ type do struct {
 	loseRequest bool
 	loseAnswer  bool
 	twice       bool
-	late        func()                     // runs after the bank has answered, before the answer arrives
+	late        func()                      // runs after the bank has answered, before the answer arrives
 	instead     func(receipt string) string // another answer than the bank's
 }
 

@@ -19,10 +19,10 @@ var allOutcomes = []wire.Outcome{wire.Booked, wire.Refused, wire.Never, wire.Pen
 // Whatever a receipt says in whatever state, the move it leads to is one of the table of states.
 func TestReceiptFateFollowsTheTableOfStates(t *testing.T) {
 	leads := map[fate]map[wire.Outcome]ChargeState{
-		fatePost: {wire.Booked: ChargeDone},
-		fateVoid: {wire.Refused: ChargeRefused, wire.Never: ChargeNever},
+		fatePost:  {wire.Booked: ChargeDone},
+		fateVoid:  {wire.Refused: ChargeRefused, wire.Never: ChargeNever},
 		fateClose: {wire.Never: ChargeNever},
-		fateWait: {wire.Pending: ChargePending},
+		fateWait:  {wire.Pending: ChargePending},
 	}
 	for state := range chargeNext {
 		for _, outcome := range allOutcomes {

@@ -26,8 +26,8 @@ type Shop struct {
 	KeyHash  string     // ShopKeyHash of its API key
 }
 
-// ShopKeyHash is how an API key of a shop is kept: base64url SHA-256. The key itself is random, not chosen.
-func ShopKeyHash(key string) string { return wire.Hash("kozamori shop key " + key) }
+// ShopKeyHash is how an API key of a shop is kept: base64url SHA-256. The key is random, not chosen by a person.
+func ShopKeyHash(key string) string { return wire.Hash(key) }
 
 // ShopWithKey is the shop an API key belongs to.
 func (w *Wallet) ShopWithKey(key string) (Shop, bool) {
