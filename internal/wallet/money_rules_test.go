@@ -252,3 +252,13 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+func TestDaysWithout(t *testing.T) {
+	got := daysWithout("2026-11-28", "2026-12-02", []string{"2026-11-29", "2026-12-01"})
+	if d := cmp.Diff([]string{"2026-11-28", "2026-11-30", "2026-12-02"}, got); d != "" {
+		t.Error(d)
+	}
+	if got := daysWithout("2026-12-02", "2026-12-01", nil); got != nil {
+		t.Errorf("%v", got)
+	}
+}

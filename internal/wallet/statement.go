@@ -73,6 +73,8 @@ type PutStatement struct{ Pair StatementPair }
 type StatementStore interface {
 	// Statement is the last exchange about a day.
 	Statement(ctx context.Context, issuer id.Issuer, day string) (StatementPair, error)
+	// FinalStatements lists the days that were exchanged with a bank after they were over.
+	FinalStatements(ctx context.Context, issuer id.Issuer) ([]string, error)
 	// StatementLines lists a bank's booked debits and reversals with a booked time from..to (to excluded),
 	// ordered by Debit, then Kind.
 	StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time) ([]wire.StatementLine, error)

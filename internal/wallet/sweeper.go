@@ -3,11 +3,11 @@ package wallet
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
@@ -106,73 +106,76 @@ func (w *Wallet) matureOne(ctx context.Context, l Link, acc ledger.Account, now 
 }
 
 // SweepStatements exchanges the statements of days that are over with every bank that booked something, the
-// oldest first, one day a bank and round.
+// oldest first. A bank that does not answer is asked again next time.
 func (w *Wallet) SweepStatements(ctx context.Context) error {
 	banks, err := w.Store.BanksCharged(ctx)
 	if err != nil {
 		return err
 	}
+	last := clock.Day(w.Now().Add(-dayWindow - statementRest))
 	for issuer, first := range banks {
-		day, ok, err := w.nextStatement(ctx, issuer, first)
+		final, err := w.Store.FinalStatements(ctx, issuer)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			continue
-		}
-		if _, err := w.ExchangeStatement(ctx, issuer, day); err != nil {
-			w.Log.Warn("a statement was not exchanged", "issuer", string(issuer), "day", day, "err", err)
+		for _, day := range daysWithout(first, last, final) {
+			if _, err := w.ExchangeStatement(ctx, issuer, day); err != nil {
+				w.Log.Warn("a statement was not exchanged", "issuer", string(issuer), "day", day, "err", err)
+				break
+			}
 		}
 	}
 	return nil
 }
 
-// nextStatement finds the first day since the first charge that is over and has no final statement.
-func (w *Wallet) nextStatement(ctx context.Context, issuer id.Issuer, first string) (string, bool, error) {
-	last := w.Now().Add(-dayWindow - statementRest)
-	for d, _ := time.ParseInLocation(time.DateOnly, first, clock.Tokyo); !d.After(last); d = d.AddDate(0, 0, 1) {
-		s, err := w.Store.Statement(ctx, issuer, clock.Day(d))
-		switch {
-		case fault.Of(err) == fault.NotFound && err != nil:
-			return clock.Day(d), true, nil
-		case err != nil:
-			return "", false, err
-		case s.Provisional:
-			return clock.Day(d), true, nil
+// daysWithout lists the days from first to last that are not among those that have been dealt with.
+func daysWithout(first, last string, have []string) []string {
+	var days []string
+	d, err := time.Parse(time.DateOnly, first)
+	for ; err == nil && d.Format(time.DateOnly) <= last; d = d.AddDate(0, 0, 1) {
+		if day := d.Format(time.DateOnly); !slices.Contains(have, day) {
+			days = append(days, day)
 		}
 	}
-	return "", false, nil
+	return days
 }
 
-// RunMoney does the money's background work until ctx ends, every so often: open charges, matured money,
-// statements.
+// statementsEvery is how often it is looked whether a day is over.
+const statementsEvery = time.Minute
+
+// RunMoney does the money's background work until ctx ends: open charges and matured money every so often, the
+// statements of days that are over. A failing part is logged and does not keep the others from theirs.
 func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
 	if err := w.OpenShops(ctx); err != nil {
 		return err
 	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		w.round(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// round is one turn of the background work. A failing part is logged and does not keep the others from theirs.
-func (w *Wallet) round(ctx context.Context) {
-	for name, part := range map[string]func(context.Context) error{
-		"charges":    func(ctx context.Context) error { _, err := w.SweepCharges(ctx); return err },
-		"maturing":   w.Mature,
-		"statements": w.SweepStatements,
+	var wg sync.WaitGroup
+	for _, part := range []struct {
+		name  string
+		every time.Duration
+		do    func(context.Context) error
+	}{
+		{"charges", every, func(ctx context.Context) error { _, err := w.SweepCharges(ctx); return err }},
+		{"maturing", every, w.Mature},
+		{"statements", max(every, statementsEvery), w.SweepStatements},
 	} {
-		if err := part(ctx); err != nil && ctx.Err() == nil {
-			w.Log.Error("background work", "part", name, "err", err)
-		}
+		wg.Go(func() {
+			tick := time.NewTicker(part.every)
+			defer tick.Stop()
+			for {
+				if err := part.do(ctx); err != nil && ctx.Err() == nil {
+					w.Log.Error("background work", "part", part.name, "err", err)
+				}
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+			}
+		})
 	}
+	wg.Wait()
+	return nil
 }
 
 // MoneyHandlers deliver what the money half puts into the outbox.

@@ -31,6 +31,13 @@ func (s *Store) Statement(ctx context.Context, issuer id.Issuer, day string) (wa
 	return p, found("Statement", err)
 }
 
+// FinalStatements implements wallet.StatementStore.
+func (s *Store) FinalStatements(ctx context.Context, issuer id.Issuer) ([]string, error) {
+	return all(ctx, s, "FinalStatements", func(r moneyRow) (day string, err error) {
+		return day, r.Scan(&day)
+	}, `SELECT day FROM statements WHERE issuer = ?1 AND provisional = 0`, issuer)
+}
+
 // StatementLines implements wallet.StatementStore.
 func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time) ([]wire.StatementLine, error) {
 	lines, err := all(ctx, s, "StatementLines", func(r moneyRow) (l wire.StatementLine, err error) {
