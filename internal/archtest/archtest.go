@@ -87,7 +87,7 @@ var only = map[string]string{
 	"modernc.org/sqlite": "store/sqlite/sqlitedb audit",
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev cmd/*",
+	"os":                 "config keyfile program dev server/bankd cmd/*", // bankd makes a folder for each bank it serves
 	"os/exec":            "dev cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",
@@ -102,7 +102,7 @@ var only = map[string]string{
 	"github.com/go-webauthn/webauthn":                       "wire wallet bank web server/*",
 	"github.com/pressly/goose/v3":                           "store/sqlite/sqlitedb",
 	"github.com/danielgtaylor/huma/v2":                      "web server/*",
-	"github.com/prometheus/client_golang":                   "observe",
+	"github.com/prometheus/client_golang":                   "observe server/*",
 	"github.com/pelletier/go-toml/v2":                       "config dev",
 	"github.com/wneessen/go-mail":                           "notify",
 	"github.com/anishathalye/porcupine":                     "store/storetest",
@@ -115,12 +115,16 @@ var only = map[string]string{
 	"golang.org/x/time":                                     "web",
 	"github.com/google/go-cmp":                              "store/storetest",
 	"go.uber.org/goleak":                                    "",
-	"golang.org/x/crypto/bcrypt":                            "server/*",
+	"golang.org/x/crypto/bcrypt":                            "server/* dev",
 	"github.com/go-webauthn/webauthn/protocol/webauthncose": "wire wallet bank",
 }
 
-// clocks lists who may read the machine's clock; everybody else is handed times.
-const clocks = "clock program journey bench lab store/storetest cmd/*"
+// clocks lists who may read the machine's clock; everybody else is handed times. Those of stopwatches may
+// only take how long something lasted: keep time.Now() in a variable, or call time.Since.
+const (
+	clocks      = "clock program journey bench lab store/storetest cmd/*"
+	stopwatches = "server/* observe dev web notify wire"
+)
 
 // expand turns folders and groups into folders.
 func expand(list string) []string {

@@ -160,6 +160,8 @@ func TestX(t *testing.T) { t.Skip("later") }
 `
 	expect(t, checkCode(mustParse(t, "internal/wallet/x.go", text)), "init runs", "os.Exit", "time.Now", "time.Since")
 	expect(t, checkCode(mustParse(t, "internal/clock/x.go", text)), "init runs", "os.Exit")
+	const watch = "package x\nimport \"time\"\nfunc f() { began := time.Now(); _ = time.Since(began); g(time.Now()); _ = time.Now().Unix() }\n"
+	expect(t, checkCode(mustParse(t, "internal/server/bankd/x.go", watch)), ":3: time.Now", ":3: time.Now")
 	expect(t, checkCode(mustParse(t, "internal/wallet/x_test.go", text)), "init runs", "skips itself")
 }
 

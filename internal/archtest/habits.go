@@ -12,8 +12,15 @@ import (
 func checkCode(f source) []string {
 	var found []string
 	imports := f.importNames()
+	kept := map[ast.Expr]bool{} // calls whose result a variable keeps
 	ast.Inspect(f.file, func(n ast.Node) bool {
 		switch x := n.(type) {
+		case *ast.AssignStmt:
+			for _, e := range x.Rhs {
+				if call, ok := e.(*ast.CallExpr); ok {
+					kept[call.Fun] = true
+				}
+			}
 		case *ast.FuncDecl:
 			if x.Recv == nil && x.Name.Name == "init" {
 				found = append(found, fmt.Sprintf("%s:%d: init runs before anybody asked", f.path, f.line(x.Pos())))
@@ -24,7 +31,8 @@ func checkCode(f source) []string {
 				return true
 			}
 			clock := imports[of.Name] == "time" && (x.Sel.Name == "Now" || x.Sel.Name == "Since" || x.Sel.Name == "Until")
-			if clock && !f.test && !matches(clocks, f.folder) {
+			lasted := matches(stopwatches, f.folder) && (kept[x] || x.Sel.Name == "Since")
+			if clock && !f.test && !lasted && !matches(clocks, f.folder) {
 				found = append(found, fmt.Sprintf("%s:%d: time.%s; times are handed in (clock.Now)", f.path, f.line(x.Pos()), x.Sel.Name))
 			}
 			exit := imports[of.Name] == "os" && x.Sel.Name == "Exit"

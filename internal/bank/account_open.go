@@ -137,7 +137,7 @@ func (b *Bank) Cash(ctx context.Context, acc AccountID, amount money.Yen, ref st
 	case res.OK():
 		return nil
 	case res.Outcome == ledger.Insufficient:
-		return fault.Refuse("funds", op, fault.Text{JA: "残高が足りません。", EN: "The balance is too small."})
+		return fault.Refuse("", op, fault.Text{JA: "残高が足りません。", EN: "The balance is too small."})
 	case res.Outcome == ledger.Mismatch:
 		return fault.New(fault.Conflict, op, errors.New("the id was used for something else"))
 	}
