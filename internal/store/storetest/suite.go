@@ -188,20 +188,32 @@ func testRows(t *testing.T, open Open) {
 			return rows
 		}
 	}
-	gate := make(chan struct{}) // holds the committer until everything below waits, so that it is one batch
+	gate, inside := make(chan struct{}), make(chan struct{}) // hold the committer until everything below waits: one batch
 	var wg sync.WaitGroup
+	waiting := 0
 	send := func(want func([]ledger.Result, error) bool, reqs ...ledger.Request) {
 		wg.Go(func() {
 			if got, err := l.SubmitAll(t.Context(), reqs); !want(got, err) {
 				t.Errorf("%v: %+v, %v", reqs[0].Do, got, err)
 			}
 		})
-		time.Sleep(5 * time.Millisecond) // the order of arrival is what is tested
+		for waiting += len(reqs); l.Waiting() < waiting; { // the order of arrival is what is tested
+			time.Sleep(100 * time.Microsecond)
+		}
 	}
 	fine := func(rs []ledger.Result, err error) bool { return err == nil && rs[0].OK() }
 	broken := func(_ []ledger.Result, err error) bool { return fault.Of(err) == fault.Internal }
 
-	send(fine, ledger.Request{At: noon, Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write { <-gate; return nil }})
+	wg.Go(func() {
+		if _, err := l.Submit(t.Context(), ledger.Request{At: noon, Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write {
+			close(inside)
+			<-gate
+			return nil
+		}}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-inside
 	send(fine, req("1", writes(Row("1"), Row("1b"))))
 	send(broken, req("2", writes(Row("2"), BadRow)))
 	send(fine, req("3", writes(Row("3"))))

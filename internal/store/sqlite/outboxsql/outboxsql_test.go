@@ -220,6 +220,15 @@ func TestRunnerOrder(t *testing.T) {
 	var mu sync.Mutex
 	arrived := map[string][]string{}
 	tries, most, running := 0, 0, 0
+	second := make(chan struct{}) // the first delivery ends only once another runs beside it
+	want := map[string][]string{}
+	var all []outbox.Message
+	for i := range 60 {
+		m := outbox.Message{ID: fmt.Sprintf("%02d", i), Kind: "k", Key: fmt.Sprint("key ", i%7)}
+		want[m.Key] = append(want[m.Key], m.ID)
+		all = append(all, m)
+	}
+	b.insert(all...)
 	stop := b.run(outbox.Options{
 		Parallel: 4,
 		Backoff:  func(int) time.Duration { return 0 },
@@ -230,7 +239,12 @@ func TestRunnerOrder(t *testing.T) {
 			tries++
 			try := tries
 			mu.Unlock()
-			time.Sleep(100 * time.Microsecond)
+			switch try {
+			case 1:
+				<-second
+			case 2:
+				close(second)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			running--
@@ -242,12 +256,6 @@ func TestRunnerOrder(t *testing.T) {
 		}},
 	})
 	defer stop()
-	want := map[string][]string{}
-	for i := range 60 {
-		m := outbox.Message{ID: fmt.Sprintf("%02d", i), Kind: "k", Key: fmt.Sprint("key ", i%7)}
-		want[m.Key] = append(want[m.Key], m.ID)
-		b.insert(m)
-	}
 	b.empty()
 	mu.Lock()
 	defer mu.Unlock()
