@@ -77,13 +77,13 @@ func (t LinkToken) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[link to
 
 // Call is one call of an API.
 type Call struct {
-	Method, URL    string
-	In             any        // the JSON body; nil for none
-	Out            any        // filled from a 2xx answer; nil to ignore it
-	Link           *LinkToken // nil: the client's own token
-	IdempotencyKey string
-	Timeout        time.Duration // 0: the client's
-	MaxBody        int64         // of the answer, bytes; 0: 1 MiB
+	Method, URL string
+	In          any           // the JSON body; nil for none
+	Out         any           // filled from a 2xx answer; nil to ignore it
+	Link        *LinkToken    // nil: the client's own token
+	Header      http.Header   // more headers: "Idempotency-Key", "ATM-Session"
+	Timeout     time.Duration // 0: the client's
+	MaxBody     int64         // of the answer, bytes; 0: 1 MiB
 }
 
 // Do makes a call. Errors are *fault.Error: the other side's problem+json with its kind, rule and words;
@@ -133,8 +133,8 @@ func (c *Client) send(ctx context.Context, call Call, bound LinkToken, body []by
 	if call.In != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if call.IdempotencyKey != "" {
-		req.Header.Set("Idempotency-Key", call.IdempotencyKey)
+	for name, values := range call.Header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	within, limit := call.Timeout, call.MaxBody
 	if within == 0 {

@@ -104,7 +104,7 @@ func TestCallRoundTrip(t *testing.T) {
 	c := p.client()
 	var got echoed
 	in := map[string]string{"order": "a.b.c"}
-	err := c.Do(t.Context(), wire.Call{Method: "POST", URL: p.issuer + "/v1/echo?x=1", In: in, Out: &got, IdempotencyKey: "deb_1"})
+	err := c.Do(t.Context(), wire.Call{Method: "POST", URL: p.issuer + "/v1/echo?x=1", In: in, Out: &got, Header: http.Header{"Idempotency-Key": {"deb_1"}}})
 	want := echoed{"hub", "participant", "", "POST", `{"order":"a.b.c"}`, "deb_1"}
 	if err != nil || got != want {
 		t.Fatalf("%v %+v", err, got)
