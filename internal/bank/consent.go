@@ -110,17 +110,19 @@ func (b *Bank) occupant(ctx context.Context, r Request) (Link, error) {
 		}
 		return Link{}, err
 	}
-	if l.Subject != r.Subject || l.State == LinkLive {
+	if l.State == LinkAuthenticated {
+		old, err := b.Store.Request(ctx, l.Pending)
+		if err != nil {
+			return Link{}, err
+		}
+		if over := !b.Now().Before(old.until()); over || l.Subject == r.Subject {
+			return Link{}, b.Die(ctx, old, "superseded")
+		}
+	}
+	if l.Subject != r.Subject || l.State != LinkSuspended {
 		return Link{}, errTaken()
 	}
-	if l.State == LinkSuspended {
-		return l, nil
-	}
-	old, err := b.Store.Request(ctx, l.Pending)
-	if err != nil {
-		return Link{}, err
-	}
-	return Link{}, b.Die(ctx, old, "superseded")
+	return l, nil
 }
 
 func errTaken() error {

@@ -3,6 +3,7 @@ package bankd
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
@@ -398,6 +399,7 @@ func (a *ask) base() string { return string(a.bank.bank.Profile.Issuer) + "/link
 // enter opens the request in a browser and enters the account.
 func (a *ask) enter(b *browser, url_ string) page {
 	a.w.t.Helper()
+	a.w.locked(func() { a.w.mails = nil })
 	if p := b.get(url_); p.status != http.StatusOK || !strings.Contains(p.body, "連携する口座") {
 		a.w.t.Fatalf("authorize: %d %s", p.status, p.body)
 	}
@@ -503,3 +505,5 @@ func wants(t testing.TB, err error, kind fault.Kind) {
 		t.Fatalf("error %v, want kind %v", err, kind)
 	}
 }
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

@@ -263,6 +263,10 @@ func (t *tenant) consent(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	to, err := t.bank.Consent(r.Context(), &h.req, h.cookie)
+	if fault.Of(err) == fault.Refused { // after full proof the reason is said plainly
+		form.Problem = fault.PublicOf(err)
+		return t.showConsent(w, r, http.StatusUnprocessableEntity, h, form)
+	}
 	if err != nil {
 		return err
 	}
