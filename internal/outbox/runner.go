@@ -68,54 +68,64 @@ func (r *Runner) Wake() {
 	}
 }
 
+// Run delivers messages until ctx ends; then it waits for the deliveries that run (their context has ended
+// too), writes down what became of them, and returns.
+func (r *Runner) Run(ctx context.Context) {
+	s := &session{Runner: r, running: map[string]bool{}, ends: make(chan delivered, r.opts.Parallel)}
+	poll := time.NewTicker(r.opts.Poll)
+	defer poll.Stop()
+	for ctx.Err() == nil {
+		s.start(ctx)
+		select {
+		case <-ctx.Done():
+		case <-r.wake:
+		case <-poll.C:
+			s.settle() // if it failed before
+		case d := <-s.ends:
+			s.gather(d)
+			s.settle()
+		}
+	}
+	for len(s.running) > len(s.ended) {
+		s.gather(<-s.ends)
+	}
+	s.settle()
+}
+
+// session is what one Run knows. Only its own goroutine touches it.
+type session struct {
+	*Runner
+	running map[string]bool // messages that are being delivered, or have been and are not settled
+	ended   []delivered     // those of running that have been
+	ends    chan delivered  // never blocks: at most Parallel run
+}
+
 // delivered is the end of one delivery.
 type delivered struct {
 	m   Message
 	err error
 }
 
-// Run delivers messages until ctx ends; then it waits for the deliveries that run (their context has ended
-// too), writes down what became of them, and returns.
-func (r *Runner) Run(ctx context.Context) {
-	running := map[string]bool{}                  // by message: its key's next one is not due before it is settled
-	ends := make(chan delivered, r.opts.Parallel) // never blocks: at most Parallel run
-	poll := time.NewTicker(r.opts.Poll)
-	defer poll.Stop()
-	for ctx.Err() == nil {
-		r.start(ctx, running, ends)
-		select {
-		case <-ctx.Done():
-		case <-r.wake:
-		case <-poll.C:
-		case d := <-ends:
-			r.settle(running, gather(d, ends))
-		}
-	}
-	for len(running) > 0 {
-		r.settle(running, gather(<-ends, ends))
-	}
-}
-
 // start begins as many deliveries as may run.
-func (r *Runner) start(ctx context.Context, running map[string]bool, ends chan<- delivered) {
-	free := r.opts.Parallel - len(running)
+func (s *session) start(ctx context.Context) {
+	free := s.opts.Parallel - len(s.running)
 	if free == 0 {
 		return
 	}
-	due, err := r.store.Due(ctx, r.opts.Clock(), free+len(running)) // those that run are due as well
+	due, err := s.store.Due(ctx, s.opts.Clock(), s.opts.Parallel) // those that run are due as well
 	if err != nil {
 		if ctx.Err() == nil {
-			r.opts.Failed(Message{}, err)
+			s.opts.Failed(Message{}, err)
 		}
 		return
 	}
 	for _, m := range due {
-		if running[m.ID] || free == 0 {
+		if s.running[m.ID] || free == 0 {
 			continue
 		}
 		free--
-		running[m.ID] = true
-		go func() { ends <- delivered{m, r.deliver(ctx, m)} }()
+		s.running[m.ID] = true
+		go func() { s.ends <- delivered{m, s.deliver(ctx, m)} }()
 	}
 }
 
@@ -137,36 +147,43 @@ func (r *Runner) deliver(ctx context.Context, m Message) (err error) {
 	return h(ctx, m)
 }
 
-// gather takes what else has ended, so that one commit settles it all.
-func gather(first delivered, ends <-chan delivered) []delivered {
-	list := []delivered{first}
+// gather takes what has ended, so that one commit settles it all.
+func (s *session) gather(d delivered) {
 	for {
+		s.ended = append(s.ended, d)
+		if _, later := errors.AsType[*Later](d.err); d.err != nil && !later {
+			s.opts.Failed(d.m, d.err)
+		}
 		select {
-		case d := <-ends:
-			list = append(list, d)
+		case d = <-s.ends:
 		default:
-			return list
+			return
 		}
 	}
 }
 
-// settle writes down what became of deliveries. If that fails they will be delivered again.
-func (r *Runner) settle(running map[string]bool, ends []delivered) {
+// settle writes down what became of deliveries. As long as that fails they count as running: a database out
+// of order must not have everybody told everything again and again.
+func (s *session) settle() {
+	if len(s.ended) == 0 {
+		return
+	}
 	var done []string
 	var again []Retry
-	now := r.opts.Clock()
-	for _, d := range ends {
-		delete(running, d.m.ID)
+	now := s.opts.Clock()
+	for _, d := range s.ended {
 		if d.err == nil {
 			done = append(done, d.m.ID)
-			continue
-		}
-		again = append(again, after(d.m, d.err, now, r.opts.Backoff))
-		if _, later := errors.AsType[*Later](d.err); !later {
-			r.opts.Failed(d.m, d.err)
+		} else {
+			again = append(again, after(d.m, d.err, now, s.opts.Backoff))
 		}
 	}
-	if err := r.store.Settle(context.Background(), done, again); err != nil {
-		r.opts.Failed(Message{}, err)
+	if err := s.store.Settle(context.Background(), done, again); err != nil {
+		s.opts.Failed(Message{}, err)
+		return
 	}
+	for _, d := range s.ended {
+		delete(s.running, d.m.ID)
+	}
+	s.ended = nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,10 +100,12 @@ func (b *box) settle(done []string, again ...outbox.Retry) {
 }
 
 // run delivers until stop is called.
-func (b *box) run(opts outbox.Options) (stop func()) {
+func (b *box) run(opts outbox.Options) (stop func()) { return b.runFrom(b, opts) }
+
+func (b *box) runFrom(store outbox.Store, opts outbox.Options) (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	opts.Clock, opts.Poll = clock.Now(b.clock), time.Millisecond
-	r := outbox.NewRunner(b, opts)
+	r := outbox.NewRunner(store, opts)
 	var wg sync.WaitGroup
 	wg.Go(func() { r.Run(ctx) })
 	return func() { cancel(); wg.Wait() }
@@ -392,4 +395,48 @@ func TestRunnerWake(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+// troubled is an outbox whose file cannot be written, and then cannot be read, for a while.
+type troubled struct {
+	*box
+	writes, reads atomic.Int64 // how many more of them fail
+}
+
+var errTrouble = errors.New("the disk is full")
+
+func (s *troubled) Due(ctx context.Context, now time.Time, n int) ([]outbox.Message, error) {
+	if s.reads.Add(-1) >= 0 {
+		return nil, errTrouble
+	}
+	return s.box.Due(ctx, now, n)
+}
+
+func (s *troubled) Settle(ctx context.Context, done []string, again []outbox.Retry) error {
+	if s.writes.Add(-1) >= 0 {
+		return errTrouble
+	}
+	return s.box.Settle(ctx, done, again)
+}
+
+// A database out of order must not have a message delivered again and again.
+func TestRunnerTrouble(t *testing.T) {
+	b := &troubled{box: newBox(t)}
+	b.reads.Store(3)
+	b.writes.Store(5)
+	var told failures
+	var sent atomic.Int64
+	b.insert(outbox.Message{ID: "1", Kind: "k", Key: "a"}, outbox.Message{ID: "2", Kind: "k", Key: "a"})
+	stop := b.runFrom(b, outbox.Options{
+		Failed:   told.add,
+		Handlers: map[string]outbox.Handler{"k": func(context.Context, outbox.Message) error { sent.Add(1); return nil }},
+	})
+	b.empty()
+	stop()
+	if list := told.wait(t, 8); len(list) != 8 || list[7] != " 0: the disk is full" {
+		t.Errorf("told: %q", list)
+	}
+	if sent.Load() != 2 {
+		t.Errorf("%d deliveries of 2 messages", sent.Load())
+	}
 }
