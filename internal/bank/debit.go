@@ -279,8 +279,9 @@ func (b *Bank) sign(m wire.Message) string {
 }
 
 // Resolve answers what became of a debit (M12). One that was never seen is buried: the service may give it
-// up, and the order, should it still come, is answered with the same signed "never".
-func (b *Bank) Resolve(ctx context.Context, resolve string) (receipt string, err error) {
+// up, and the order, should it still come, is answered with the same signed "never". c is the debit that
+// the question's address names.
+func (b *Bank) Resolve(ctx context.Context, c id.Debit, resolve string) (receipt string, err error) {
 	const op = "bank.Resolve"
 	svc, err := b.signer(resolve)
 	if err != nil {
@@ -290,6 +291,9 @@ func (b *Bank) Resolve(ctx context.Context, resolve string) (receipt string, err
 	r, err := wire.Verify[wire.Resolve](resolve, svc.Keys, b.expect(svc.ID, now))
 	if err != nil {
 		return "", err
+	}
+	if r.Debit != c {
+		return "", fault.New(fault.Invalid, op, errors.New("the address names another debit"))
 	}
 	known, err := b.Store.Debit(ctx, svc.ID, r.Debit)
 	if err == nil {

@@ -183,7 +183,7 @@ func (w *teller) debit(l bank.Link, amount money.Yen) *wire.DebitReceipt {
 // resolve asks what became of an order.
 func (w *teller) resolve(order string, o *wire.DebitOrder) (string, error) {
 	w.t.Helper()
-	return w.Resolve(w.t.Context(), w.signed(id.Service(o.Issuer), &wire.Resolve{
+	return w.Resolve(w.t.Context(), o.Debit, w.signed(id.Service(o.Issuer), &wire.Resolve{
 		Header: w.head(id.Service(o.Issuer)), Link: o.Link, Debit: o.Debit, OrderHash: wire.Hash(order), Amount: o.Amount, WalletAccount: o.WalletAccount,
 	}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/kana"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
@@ -18,6 +19,9 @@ type PassbookLine struct {
 	Out, In   money.Yen
 	Balance   money.Yen
 }
+
+// Date is the Japanese date as a passbook prints it: "26-11-23".
+func (l PassbookLine) Date() string { return l.At.In(clock.Tokyo).Format("06-01-02") }
 
 // Passbook reads up to n lines of an account, newest first, older than line before (0: the newest).
 func (b *Bank) Passbook(ctx context.Context, acc AccountID, before int64, n int) ([]PassbookLine, error) {

@@ -33,6 +33,54 @@ func (b *Bank) now(ctx context.Context, l Link) (linkNow, error) {
 	return linkNow{l, g, acc}, err
 }
 
+// LinkView is a link as its depositor sees it: what it is now, and until when.
+type LinkView struct {
+	Link
+	State wire.LinkState
+	Until time.Time // zero: nothing ends it by the clock
+}
+
+// Over says that nothing can come of the link any more.
+func (v LinkView) Over() bool {
+	return v.State == wire.LinkRevoked || v.State == wire.LinkExpired || v.State == wire.LinkDead
+}
+
+// Undoable says whether the depositor's own stop can be undone for this link by itself.
+func (v LinkView) Undoable() bool { return v.Link.State == LinkSuspended && v.Reason == ByDepositor }
+
+// Confirmable says from when on a strong proof lifts the link's cap (L13); zero: it needs none.
+func (v LinkView) Confirmable() time.Time {
+	if v.Link.State != LinkLive || v.Confirmed {
+		return time.Time{}
+	}
+	return v.ActivatedAt.Add(ConfirmAfter)
+}
+
+// Links lists all links of an account there ever were, of all services (D1); newest first.
+func (b *Bank) Links(ctx context.Context, acc AccountID) ([]LinkView, error) {
+	links, err := b.Store.LinksOf(ctx, acc)
+	if err != nil {
+		return nil, err
+	}
+	at := b.Now()
+	views := make([]LinkView, 0, len(links))
+	for _, l := range links {
+		n, err := b.now(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		state, until := n.at(at)
+		views = append(views, LinkView{l, state, until})
+	}
+	return views, nil
+}
+
+// Stopped says whether a depositor has stopped everything (D2).
+func (b *Bank) Stopped(ctx context.Context, acc AccountID) (bool, error) {
+	g, err := b.Books.Gate(ctx, AccountGate(acc))
+	return g.Shut != "", err
+}
+
 // Report signs what the bank says of a link to its service now.
 func (b *Bank) Report(ctx context.Context, l Link) (string, error) {
 	n, err := b.now(ctx, l)

@@ -156,3 +156,37 @@ func (b *Bank) cooled(n linkNow, at time.Time) linkNow {
 	}
 	return n
 }
+
+// ConfirmLink lifts the cap of a link that a typed code proved, for whoever comes back at least a day later
+// with a strong proof for exactly this (L13). A link that no longer waits for it stays as it is.
+func (b *Bank) ConfirmLink(ctx context.Context, held Possession, link id.Link) error {
+	const op = "bank.ConfirmLink"
+	at := b.Now()
+	if held.purpose != ForConfirm || !held.kind.Strong() || at.Sub(held.at) > SessionLife {
+		return fault.New(fault.Forbidden, op, errors.New("no strong proof for this"))
+	}
+	l, err := b.Store.Link(ctx, link)
+	if err != nil {
+		return err
+	}
+	if l.Account != held.account {
+		return notYours(op, "the link is another account's")
+	}
+	if l.State != LinkLive || l.Confirmed {
+		return nil
+	}
+	if from := l.ActivatedAt.Add(ConfirmAfter); at.Before(from) {
+		return fault.Refuse("L13", op, fault.Text{
+			JA: "接続から24時間たつまでは確認できません。そのあとにもう一度お試しください。",
+			EN: "A link can be confirmed from 24 hours after it was made. Please try again then."})
+	}
+	_, err = b.MoveLink(ctx, link, Move{
+		To: LinkLive, Kind: "confirmed", Event: EventConfirmed, Facts: map[string]string{"proof": string(held.kind)},
+		Next: func(n linkNow) linkNow {
+			n.Link.Confirmed, n.Link.Proof = true, held.kind
+			n.Gate.LimitedUntil = n.Gate.NotBefore.Add(b.Policy.Limited)
+			return n
+		},
+	}, unchanged(l))
+	return err
+}

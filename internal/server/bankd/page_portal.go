@@ -245,6 +245,7 @@ type portalLinkPage struct {
 	depositor
 	linkLine
 	Undo        bool
+	Stoppable   bool // by itself
 	Confirm     bool // offered now
 	ConfirmFrom time.Time
 	Cap         money.Yen
@@ -264,7 +265,8 @@ func (t *tenant) portalLinkPage(w http.ResponseWriter, r *http.Request, d deposi
 		}
 		from := v.Confirmable()
 		t.site.Render(w, r, portalLinkPage{
-			depositor: d, linkLine: t.linkLine(v), Undo: v.Undoable() && !d.Stopped, ConfirmFrom: from, Cap: t.bank.Policy.LimitedCap,
+			depositor: d, linkLine: t.linkLine(v), Undo: v.Undoable() && !d.Stopped, Stoppable: !v.Over() && !v.Undoable(),
+			ConfirmFrom: from, Cap: t.bank.Policy.LimitedCap,
 			Confirm: !from.IsZero() && !t.bank.Now().Before(from) && !d.Stopped, Done: r.URL.Query().Get("done"),
 		})
 		return nil
