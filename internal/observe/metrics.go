@@ -14,6 +14,7 @@ import (
 // statuses, never persons.
 type Metrics struct {
 	registry  *prometheus.Registry
+	named     prometheus.Registerer // registry, with the role as a label
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
 }
@@ -31,8 +32,8 @@ func NewMetrics(role string) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 30},
 		}, []string{"route"}),
 	}
-	named := prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, reg)
-	named.MustRegister(m.requests, m.durations)
+	m.named = prometheus.WrapRegistererWith(prometheus.Labels{"role": role}, reg)
+	m.named.MustRegister(m.requests, m.durations)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -40,13 +41,13 @@ func NewMetrics(role string) *Metrics {
 // Counter registers and returns a counter, with the labels it will be counted by; it panics if the name is taken.
 func (m *Metrics) Counter(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kozamori_" + name, Help: help}, labels)
-	m.registry.MustRegister(c)
+	m.named.MustRegister(c)
 	return c
 }
 
 // Gauge registers a value that is asked for at every scrape (the length of a queue).
 func (m *Metrics) Gauge(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kozamori_" + name, Help: help}, read))
+	m.named.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kozamori_" + name, Help: help}, read))
 }
 
 // Handler answers a scrape.

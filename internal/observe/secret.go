@@ -10,7 +10,8 @@ import (
 )
 
 // Secret is a value that must never be seen: a password, a key, a bearer secret. However it is printed,
-// logged or marshalled, it reads "[secret]"; only Reveal gives it away, and is easy to search for.
+// logged or marshalled, it reads "[secret]"; only Reveal gives it away, and is easy to search for. It must
+// not be the key of a map: encoding/json writes keys of a string type as they are.
 type Secret string
 
 // hidden is all that a Secret says of itself, whatever its length.

@@ -42,10 +42,10 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}
-	schema := huma.SchemaFromType(api.OpenAPI().Components.Schemas, typeOfProblem)
+	schemas := api.OpenAPI().Components.Schemas
 	op.Responses["default"] = &huma.Response{
 		Description: "A problem (RFC 9457): kind, rule where one refuses, and words for people.",
-		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schemas.Schema(typeOfProblem, true, "Problem")}},
 	}
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
@@ -55,6 +55,8 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 		}
 		return out, nil
 	})
+	delete(schemas.Map(), "ErrorModel") // huma describes its own error, which no caller ever sees
+	delete(schemas.Map(), "ErrorDetail")
 }
 
 // ourProblem turns what huma says of a malformed request into our problem.
@@ -64,7 +66,10 @@ func ourProblem(ctx huma.Context, _ string, v any) (any, error) {
 		return v, nil
 	}
 	p := problemOf(ctx.Context(), &fault.Error{Kind: kindOf(e.Status), Op: "web.api"})
-	p.Status = e.Status
+	if p.Status = e.Status; e.Status == http.StatusUnprocessableEntity { // huma's word for malformed; ours is 400
+		p.Status = http.StatusBadRequest
+		ctx.SetHeader(malformed, "1")
+	}
 	for _, d := range e.Errors {
 		if d != nil {
 			p.Errors = append(p.Errors, ProblemField{Where: d.Location, What: d.Message}) // never the value itself
@@ -86,12 +91,29 @@ func kindOf(status int) fault.Kind {
 	return fault.Invalid
 }
 
+// malformed marks, between ourProblem and badRequest, an answer of huma whose status becomes 400.
+const malformed = "Kozamori-Malformed"
+
+type badRequest struct{ http.ResponseWriter }
+
+// Unwrap lets http.ResponseController reach the real writer.
+func (w badRequest) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w badRequest) WriteHeader(status int) {
+	if w.Header().Get(malformed) != "" {
+		w.Header().Del(malformed)
+		status = http.StatusBadRequest
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
 // strictMux checks each JSON body before its operation reads it.
 type strictMux struct{ *http.ServeMux }
 
 // HandleFunc registers a route behind the check of its body.
 func (m strictMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
 	m.ServeMux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		w = badRequest{w}
 		if safe(r.Method) || r.Body == nil || r.Body == http.NoBody {
 			h(w, r)
 			return

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -347,3 +348,22 @@ func TestInlineScriptIsRefused(t *testing.T) {
 type badPage struct{}
 
 func (badPage) Template() string { return "bad.html" }
+
+// The reference page shows the operations, with nothing from another host and nothing inline.
+func TestReferenceInChromium(t *testing.T) {
+	ctx := browser(t)
+	srv := httptest.NewServer(sampleAPI(t))
+	t.Cleanup(srv.Close)
+	console, cancel := context.WithCancel(ctx)
+	messages := chromedp.Console(console)
+	if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+"/reference/"), chromedp.WaitVisible(".opblock-summary-path")); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(200*time.Millisecond, cancel)
+	for m, err := range messages {
+		if err != nil {
+			break
+		}
+		t.Errorf("console: %v", m)
+	}
+}

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"html/template"
 	"maps"
+	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,8 +16,8 @@ import (
 
 // Check holds every template of the site against the struct of its page: each {{.Name}} must be a field or
 // method of the type it stands on, each {{template}} must exist, each literal {{t "key"}} must have words in
-// both languages. pages is one value of every page; a template without a page, and a page without a template,
-// are reported too. Call it in a test.
+// both languages. pages is one value of every page, zero or, better, filled: then it is rendered as well. A
+// template without a page, and a page without a template, are reported too. Call it in a test.
 func (s *Site) Check(pages ...Page) error {
 	var errs []error
 	set := s.sets[languages[0]]
@@ -27,6 +30,9 @@ func (s *Site) Check(pages ...Page) error {
 		}
 		seen[p.Template()] = true
 		errs = append(errs, s.checkPage(t, p)...)
+		if !reflect.ValueOf(p).IsZero() {
+			errs = append(errs, s.try(p)...)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if !seen[name] {
@@ -35,6 +41,21 @@ func (s *Site) Check(pages ...Page) error {
 	}
 	errs = append(errs, s.checkTexts()...)
 	return errors.Join(errs...)
+}
+
+// try renders a page that was given with values, in both languages.
+func (s *Site) try(p Page) []error {
+	var errs []error
+	for _, lang := range languages {
+		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}, Header: http.Header{"Cookie": {langCookie + "=" + lang}}}
+		var b bytes.Buffer
+		if err := s.execute(&b, r, p); err != nil {
+			errs = append(errs, fmt.Errorf("%T in %s: %w", p, lang, err))
+		} else if i := bytes.Index(b.Bytes(), []byte("⟦")); i >= 0 {
+			errs = append(errs, fmt.Errorf("%T in %s: a word is missing: %.60s", p, lang, b.Bytes()[i:]))
+		}
+	}
+	return errs
 }
 
 // checkTexts asks that every text has both languages and that both take the same values.
@@ -299,16 +320,15 @@ func member(t reflect.Type, name string, args []reflect.Type) (reflect.Type, str
 	if t == nil || t == anything {
 		return nil, fmt.Sprintf(".%s is asked of a value whose type is not known", name)
 	}
-	holder := t
-	if t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface {
-		holder = reflect.PointerTo(t)
-	}
-	if m, ok := holder.MethodByName(name); ok {
+	if m, ok := t.MethodByName(name); ok {
 		skip := 1
-		if holder.Kind() == reflect.Interface {
+		if t.Kind() == reflect.Interface {
 			skip = 0
 		}
 		return result(m.Type, skip, name, args)
+	}
+	if _, ok := reflect.PointerTo(t).MethodByName(name); ok {
+		return nil, fmt.Sprintf("%v.%s needs a pointer: the template holds a value", t, name)
 	}
 	s := pointed(t)
 	if s.Kind() == reflect.Map && s.Key().Kind() == reflect.String {

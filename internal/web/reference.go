@@ -19,7 +19,7 @@ func reference(mux *http.ServeMux, title string) {
 	files := v5emb.New(title, "/openapi.json", referencePrefix)
 	page := []byte(fmt.Sprintf(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%[1]s</title><link rel="stylesheet" href="%[2]sswagger-ui.css"></head>
+<title>%[1]s</title><link rel="icon" type="image/png" href="%[2]sfavicon-32x32.png"><link rel="stylesheet" href="%[2]sswagger-ui.css"></head>
 <body><div id="swagger-ui" data-description="/openapi.json"></div>
 <script src="%[2]sswagger-ui-bundle.js"></script><script src="%[2]sstart.js"></script></body></html>
 `, html.EscapeString(title), referencePrefix))

@@ -65,3 +65,5 @@ func TestRenderInBothLanguages(t *testing.T) {
 		}
 	}
 }
+
+func mapFS(name, text string) fstest.MapFS { return fstest.MapFS{name: {Data: []byte(text)}} }
