@@ -1,0 +1,51 @@
+// Command kozamori runs the three roles together on one machine, drives them, and checks their books.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// command is one subcommand, in a file of its own.
+type command struct {
+	name, what string
+	run        func(ctx context.Context, args []string, stdout io.Writer) error
+}
+
+func commands() []command {
+	return []command{
+		{"dev", "run wallets, hub and banks on this machine", runDev},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "kozamori:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) > 0 {
+		for _, c := range commands() {
+			if c.name == args[0] {
+				return c.run(ctx, args[1:], stdout)
+			}
+		}
+	}
+	fmt.Fprintln(stdout, "usage: kozamori COMMAND [--help]")
+	for _, c := range commands() {
+		fmt.Fprintf(stdout, "  %-8s %s\n", c.name, c.what)
+	}
+	if len(args) > 0 && args[0] != "help" && args[0] != "--help" {
+		return fmt.Errorf("no command %q", args[0])
+	}
+	return nil
+}
