@@ -7,3 +7,13 @@ import _ "embed"
 //
 //go:embed hub.toml
 var Hub string
+
+// Bank is the example of a process that serves banks.
+//
+//go:embed bank.toml
+var Bank string
+
+// Wallet is the example of a payment service.
+//
+//go:embed wallet.toml
+var Wallet string

@@ -1,34 +1,271 @@
-// Package walletd serves a payment service: its pages for holders and staff, its API for shops, and the
-// background work that brings every charge and every link request to an end.
+// Package walletd serves a payment service: its pages for holders and staff, its interface for shops, and the
+// background work that brings every charge and every request for a link to an end.
 package walletd
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/notify"
+	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	walletstore "github.com/kozamori/kozamori/internal/store/sqlite/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
+	"github.com/kozamori/kozamori/internal/web"
+	"github.com/kozamori/kozamori/internal/wire"
 )
 
-// Env is what a program hands to the server beside its configuration.
+// Env is what a program hands to the server beside its configuration. Zero fields get their defaults.
 type Env struct {
 	Now       clock.Now
 	Rand      io.Reader
 	Log       *slog.Logger
-	Transport http.RoundTripper // outgoing calls; nil: the default
+	Audit     io.Writer         // what staff did, line by line; nil: nowhere
+	Transport http.RoundTripper // outgoing calls
 }
 
 // Server is one wallet, running.
 type Server struct {
-	cfg    Config
-	env    Env
-	wallet *wallet.Wallet
+	cfg      Config
+	env      Env
+	wallet   *wallet.Wallet
+	store    *walletstore.Store
+	ledger   *ledger.Ledger
+	web      *sqlitedb.DB
+	sessions *scs.SessionManager // of holders
+	staffers *scs.SessionManager // of staff
+	metrics  *observe.Metrics
+	failed   *prometheus.CounterVec
+	audit    *observe.Audit
+	site     *web.Site
+	mailer   notify.Mailer
+	sms      notify.SMS
+	banks    bankList
+	limits   limiters
+	handler  http.Handler
 }
 
-// Run does the background work until ctx ends.
-func (s *Server) Run(ctx context.Context) error {
-	<-ctx.Done()
+// limiters hold back floods; the limits that protect people stand in the rules.
+type limiters struct{ starts, codes, keys, staff, api *web.Limiter }
+
+func files(cfg Config) (money, sessions string) {
+	return filepath.Join(cfg.Data.Dir, "money.db"), filepath.Join(cfg.Data.Dir, "web.db")
+}
+
+// Migrate brings the databases up to date.
+func Migrate(ctx context.Context, cfg Config) error {
+	money, sessions := files(cfg)
+	sealer, err := loadSealer(cfg)
+	if err != nil {
+		return err
+	}
+	st, err := walletstore.Open(money, sealer)
+	if err != nil {
+		return err
+	}
+	_, err = st.Migrate(ctx)
+	if err = errors.Join(err, st.Close()); err != nil {
+		return err
+	}
+	db, err := sqlitedb.Open(sessions, sessionsql.Source)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// Open opens databases and keys. Databases that lack a migration are an error: `migrate` comes first.
+func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	s = &Server{cfg: cfg, env: withDefaults(cfg, env), metrics: observe.NewMetrics("wallet")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	if err := s.openFiles(ctx); err != nil {
+		return s, err
+	}
+	store := sessionsql.New(s.web)
+	s.sessions = web.NewSessions(store, "wallet", time.Hour, 12*time.Hour)
+	s.staffers = web.NewSessions(store, "wallet-staff", 15*time.Minute, 8*time.Hour)
+	s.limits = limiters{
+		starts: web.NewLimiter(30*time.Second, 10, 10_000, clock.System), codes: web.NewLimiter(5*time.Second, 20, 10_000, clock.System),
+		keys: web.NewLimiter(2*time.Second, 20, 10_000, clock.System), staff: web.NewLimiter(20*time.Second, 5, 10_000, clock.System),
+		api: web.NewLimiter(time.Second, 30, 10_000, clock.System),
+	}
+	s.failed = s.metrics.Counter("outbox_failures_total", "deliveries that failed and are tried again", "kind")
+	if s.env.Audit != nil {
+		s.audit = observe.NewAudit(s.env.Audit, "wallet", s.env.Now)
+	}
+	if err := s.connect(); err != nil {
+		return s, err
+	}
+	return s, s.routes()
+}
+
+func withDefaults(cfg Config, env Env) Env {
+	if env.Now == nil {
+		env.Now = clock.System
+	}
+	if env.Rand == nil {
+		env.Rand = rand.Reader
+	}
+	if env.Log == nil {
+		env.Log = observe.Discard()
+	}
+	if env.Transport == nil {
+		env.Transport = wire.NewTransport()
+		if cfg.Dev {
+			env.Transport = wire.LocalhostTransport()
+		}
+	}
+	return env
+}
+
+// openFiles opens both files; what they lack is for `migrate`.
+func (s *Server) openFiles(ctx context.Context) error {
+	money, sessions := files(s.cfg)
+	sealer, err := loadSealer(s.cfg)
+	if err != nil {
+		return err
+	}
+	if s.store, err = walletstore.Open(money, sealer); err != nil {
+		return err
+	}
+	if s.web, err = sqlitedb.OpenAsIs(sessions, sessionsql.Source); err != nil {
+		return err
+	}
+	for path, db := range map[string]interface {
+		Pending(context.Context) ([]string, error)
+	}{money: s.store, sessions: s.web} {
+		pending, err := db.Pending(ctx)
+		if err != nil {
+			return err
+		}
+		if len(pending) > 0 {
+			return fault.New(fault.Unavailable, "walletd.Open", fmt.Errorf("%s lacks %v: run migrate first", path, pending))
+		}
+	}
 	return nil
+}
+
+// Handler is the public interface: pages and the shops' API.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ops is the operator's own interface.
+func (s *Server) Ops() http.Handler { return observe.Ops(s.metrics, s.store.Ready) }
+
+// Run delivers the outbox, listens to the hub's events and brings charges to their ends, until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	runner := outbox.NewRunner(s.store.Outbox(), outbox.Options{
+		Clock: s.env.Now, Handlers: s.handlers(), Failed: s.deliveryFailed,
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { runner.Run(ctx); return nil })
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.wallet.Woken():
+				runner.Wake()
+			}
+		}
+	})
+	g.Go(func() error { s.followHub(ctx); return nil })
+	g.Go(func() error { s.forget(ctx); return nil })
+	g.Go(func() error { return s.moneyWork(ctx) })
+	return g.Wait()
+}
+
+func (s *Server) handlers() map[string]outbox.Handler {
+	all := map[string]outbox.Handler{
+		wallet.KindRedeem: s.wallet.DeliverRedeem,
+		wallet.KindAbort:  s.wallet.DeliverAbort,
+		wallet.KindChange: s.wallet.DeliverChange,
+		wallet.KindMail:   s.deliverMail,
+		wallet.KindSMS:    s.deliverSMS,
+	}
+	for kind, h := range s.moneyHandlers() {
+		all[kind] = h
+	}
+	return all
+}
+
+func (s *Server) deliveryFailed(m outbox.Message, err error) {
+	s.failed.WithLabelValues(m.Kind).Inc()
+	s.env.Log.Warn("outbox", "kind", m.Kind, "id", m.ID, "attempts", m.Attempts, "error", err.Error())
+}
+
+// eventWait is how long the hub may keep the question open; errorWait the pause after a failure.
+const (
+	eventWait = 25 * time.Second
+	errorWait = 2 * time.Second
+)
+
+// followHub takes what banks report on their own account: stops, expiries, confirmations.
+func (s *Server) followHub(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := s.wallet.FetchEvents(ctx, eventWait)
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		s.env.Log.Warn("events of the hub", "error", err.Error())
+		select {
+		case <-ctx.Done():
+		case <-time.After(errorWait):
+		}
+	}
+}
+
+// forget removes what is of no use any more: sessions, codes, errands.
+func (s *Server) forget(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			err := errors.Join(s.store.Forget(ctx, s.env.Now().Add(-48*time.Hour)), sessionsql.New(s.web).Forget(ctx))
+			if err != nil {
+				s.env.Log.Warn("forgetting what has expired", "error", err.Error())
+			}
+		}
+	}
+}
+
+// Close lets the ledger finish and closes the databases.
+func (s *Server) Close() error {
+	var errs []error
+	if s.ledger != nil {
+		s.ledger.Close()
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.web != nil {
+		errs = append(errs, s.web.Close())
+	}
+	return errors.Join(errs...)
 }
