@@ -106,7 +106,7 @@ var only = map[string]string{
 	"github.com/pelletier/go-toml/v2":                       "config dev",
 	"github.com/wneessen/go-mail":                           "notify",
 	"github.com/anishathalye/porcupine":                     "store/storetest",
-	"github.com/alexedwards/scs/v2":                         "web server/* store/sqlite/sessionsql",
+	"github.com/alexedwards/scs/v2":                         "web server/* store/sqlite/sessionsql dev",
 	"github.com/rogpeppe/go-internal":                       "",
 	"pgregory.net/rapid":                                    "store/storetest",
 	"github.com/swaggest/swgui":                             "web",

@@ -34,7 +34,7 @@ func nav(r *http.Request) []web.Link {
 	links := []web.Link{
 		{URL: "/", Icon: "home", Text: fault.Text{JA: "はじめ", EN: "Start"}},
 		{URL: "/inbox", Icon: "mail", Text: fault.Text{JA: "受信箱", EN: "Inbox"}},
-		{URL: "/atm", Icon: "atm", Text: fault.Text{JA: "ATM", EN: "ATM"}},
+		{URL: "/atm", Icon: "atm", Text: fault.Text{JA: "ATMの画面", EN: "ATM"}},
 		{URL: "/clock", Icon: "clock", Text: fault.Text{JA: "時計", EN: "Clock"}},
 		{URL: "/audit", Icon: "check", Text: fault.Text{JA: "監査", EN: "Audit"}},
 	}
