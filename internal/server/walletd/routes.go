@@ -89,7 +89,7 @@ func (s *Server) linkRoutes(mux *http.ServeMux) {
 	handle("GET /link/return", s.pageReturn)
 	handle("GET /links/requests/{request}", s.signedIn(s.pageAsk))
 	handle("GET /links/{link}", s.signedIn(s.pageLink))
-	handle("POST /links/{link}/end", s.signedIn(s.doEnd))
+	handle("POST /links/{link}", s.signedIn(s.doEnd))
 }
 
 func (s *Server) staffRoutes(mux *http.ServeMux, api huma.API) {
