@@ -37,8 +37,9 @@ type atmStarted struct {
 	}
 }
 
-// atmSession is the header that all calls of a session carry.
-type atmSession struct {
+// ATMSession is the header that all calls of a session carry. (Its name is exported for huma, which reads
+// embedded structs by reflection.)
+type ATMSession struct {
 	Session string `header:"ATM-Session" required:"true" maxLength:"64"`
 }
 
@@ -69,7 +70,7 @@ type atmList struct {
 }
 
 type atmOpen struct {
-	atmSession
+	ATMSession
 	Body struct {
 		Proof string `json:"proof" maxLength:"64"`
 	}
@@ -82,14 +83,14 @@ type atmOpened struct {
 }
 
 type atmKnow struct {
-	atmSession
+	ATMSession
 	Body struct {
 		Link string `json:"link" maxLength:"64"`
 	}
 }
 
 type atmCash struct {
-	atmSession
+	ATMSession
 	Body struct {
 		Amount money.Yen `json:"amount" doc:"Whole yen; negative pays out."`
 		Ref    string    `json:"ref" minLength:"8" maxLength:"64" doc:"The operator's id of this act; the same again changes nothing."`
@@ -132,7 +133,7 @@ func (t *tenant) atm(ctx context.Context, secret string) (bank.ATMSession, error
 	return t.bank.ATM(ctx, caller.Client, secret)
 }
 
-func (t *tenant) atmShow(ctx context.Context, in *atmSession) (*atmList, error) {
+func (t *tenant) atmShow(ctx context.Context, in *ATMSession) (*atmList, error) {
 	s, err := t.atm(ctx, in.Session)
 	if err != nil {
 		return nil, err
