@@ -138,7 +138,7 @@ func (c *Config) Check() error {
 	if c.Dev && (c.Server.TLSCert != "" || c.Server.BehindProxy) {
 		fail("dev = true listens on this machine only, without TLS or proxy")
 	}
-	return errors.Join(append(errs, c.Server.Check(), c.Mail.Check(), c.SMS.Check())...)
+	return errors.Join(append(errs, c.Server.Check(), c.Mail.Check(), c.SMS.Check(), c.checkMoney())...)
 }
 
 // checkURL asks for an origin: https, or http to this machine in dev.

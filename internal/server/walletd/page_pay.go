@@ -1,0 +1,82 @@
+package walletd
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/wallet"
+	"github.com/kozamori/kozamori/internal/web"
+)
+
+// payPage shows a one-time code (M11). The code stands in this one answer and nowhere else.
+type payPage struct {
+	QR, Bar   web.SVG
+	Groups    string
+	Payment   wallet.PaymentID
+	Seconds   int
+	Spendable money.Yen
+	Available money.Yen
+}
+
+func (payPage) Template() string { return "pay.html" }
+
+func (s *Server) pagePay(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
+	purse, err := s.wallet.PurseOf(r.Context(), h.Subject)
+	if err != nil {
+		return err
+	}
+	code, row, err := s.wallet.MakePayCode(r.Context(), h.Subject)
+	if err != nil {
+		return err
+	}
+	lang := web.Lang(r)
+	qr, err := web.QR(code, s.site.T(lang, "pay.qr"))
+	if err != nil {
+		return fault.New(fault.Internal, "walletd.pagePay", err)
+	}
+	bar, err := web.Barcode(code, s.site.T(lang, "pay.bar"))
+	if err != nil {
+		return fault.New(fault.Internal, "walletd.pagePay", err)
+	}
+	s.site.Render(w, r, payPage{
+		QR: qr, Bar: bar, Groups: groups(code), Payment: row.Payment, Seconds: int(wallet.PayCodeLife.Seconds()),
+		Spendable: purse.Spendable(), Available: purse.Available,
+	})
+	return nil
+}
+
+// groups puts spaces between every four characters, as people read them out.
+func groups(code string) string {
+	var parts []string
+	for ; len(code) > 4; code = code[4:] {
+		parts = append(parts, code[:4])
+	}
+	return strings.Join(append(parts, code), " ")
+}
+
+// paymentPage shows a payer what came of a code.
+type paymentPage struct {
+	wallet.Presentation
+	Shop    fault.Text
+	Waiting bool
+}
+
+func (paymentPage) Template() string { return "payment.html" }
+
+// Done says that the shop was paid.
+func (p paymentPage) Done() bool { return p.Decided && p.Payment.State == wallet.PaymentDone }
+
+func (s *Server) pagePayment(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
+	wait := pollWait
+	if r.URL.Query().Get("wait") == "" {
+		wait = 0
+	}
+	p, err := s.wallet.AwaitPayment(r.Context(), h.Subject, wallet.PaymentID(r.PathValue("payment")), wait)
+	if err != nil {
+		return err
+	}
+	s.site.Render(w, r, paymentPage{Presentation: p, Shop: s.wallet.Shop(p.Payment.Shop).Name, Waiting: !p.Over(s.wallet.Now())})
+	return nil
+}
