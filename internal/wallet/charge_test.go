@@ -522,6 +522,48 @@ func TestHolderCapCountsEveryAccount(t *testing.T) {
 	w.balance(wallet.Available(p.sub), 7_000)
 }
 
+// The cap also holds where every charge at the same moment lands on another account.
+func TestHolderCapUnderRacesOverAccounts(t *testing.T) {
+	for range 5 {
+		w := newWorld(t)
+		w.policy.HolderCap = 12_000
+		w.crash()
+		p := w.person(bankA, 50_000)
+		people := []person{p}
+		for range 7 {
+			q := p
+			q.link = w.link(p, bankA, 50_000)
+			people = append(people, q)
+		}
+		var proofs []func()
+		for _, q := range people {
+			w.update(&q.link, func(l *wallet.Link) { l.Reported, l.LimitedUntil = wire.LinkLimited, w.clock.Now().Add(time.Hour) })
+			a, err := w.AskCharge(t.Context(), q.sub, q.link.ID, 5_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proof := q.device.Sign(a.Challenge)
+			proofs = append(proofs, func() {
+				if c, err := w.Agreed(t.Context(), q.sub, a.Charge.Debit, proof); err != nil {
+					refusedBy(t, err, "M6")
+				} else if err := w.DeliverDebit(t.Context(), c.Debit); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		var wg sync.WaitGroup
+		for _, agree := range proofs {
+			wg.Go(agree)
+		}
+		wg.Wait()
+		if booked := w.banks.booked(bankA); booked != 10_000 {
+			t.Errorf("%d was charged under a cap of 12,000", booked)
+		}
+		w.sweepUntilEnded()
+		w.booksAgree(p)
+	}
+}
+
 // M8: a bank that owes too much is asked for nothing more.
 func TestCapOnUnsettledReceipts(t *testing.T) {
 	w := newWorld(t)

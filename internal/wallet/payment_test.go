@@ -75,6 +75,22 @@ func TestPayTakesMaturingMoneyFirst(t *testing.T) {
 	w.balance(wallet.ShopAccount("shop_cards"), 9_000)
 }
 
+// The money that has waited longest goes first.
+func TestPayTakesTheOldestLinkFirst(t *testing.T) {
+	w := newWorld(t)
+	older := w.person(bankA, 50_000)
+	w.clock.forward(time.Minute)
+	newer := older
+	newer.link = w.link(older, bankA, 50_000)
+	for _, p := range []*person{&newer, &older} {
+		w.update(&p.link, func(l *wallet.Link) { l.Reported, l.LimitedUntil = wire.LinkLimited, w.clock.Now().Add(time.Hour) })
+		w.charge(*p, 3_000)
+	}
+	w.pay(older, "bakery key", "key", 2_000)
+	w.balance(wallet.Maturing(older.sub, older.link.ID), 1_000)
+	w.balance(wallet.Maturing(older.sub, newer.link.ID), 3_000)
+}
+
 // M11: fifty tills scan one code at once; one of them is paid.
 func TestCodePresentedFiftyTimesAtOnce(t *testing.T) {
 	w := newWorld(t)
