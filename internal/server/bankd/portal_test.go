@@ -373,20 +373,7 @@ func TestStopLinkOfANoticeNeedsNoCredentials(t *testing.T) {
 	text, _ := w.order("0149", r, 1_000)
 	_, err := w.call("0149", "/v1/debits", &g.LinkToken, "order", text)
 	must(t, err)
-	stop := ""
-	for range 200 {
-		w.locked(func() {
-			for _, m := range w.mails {
-				if at := strings.Index(m.Text, w.issuer("0149")+"/stop/"); at >= 0 && stop == "" {
-					stop, _, _ = strings.Cut(m.Text[at:], "\n")
-				}
-			}
-		})
-		if stop != "" {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	stop := w.stopURL()
 	b := w.browser()
 	b.get(stop).wants(t, "まるペイとの連携だけを停止する", "***4567")
 	state := func() wire.LinkState {
@@ -416,4 +403,25 @@ func linkAccount(t *testing.T, w *world) bank.AccountID {
 	acc, err := w.banks["0149"].bank.Store.AccountAt(t.Context(), bank.Place{Bank: "0149", Branch: "101", Kind: bank.Ordinary, Number: "1234567"})
 	must(t, err)
 	return acc.ID
+}
+
+// stopURL waits for a mail with a stop link.
+func (w *world) stopURL() string {
+	w.t.Helper()
+	for range 200 {
+		found := ""
+		w.locked(func() {
+			for _, m := range w.mails {
+				if at := strings.Index(m.Text, w.issuer("0149")+"/stop/"); at >= 0 && found == "" {
+					found, _, _ = strings.Cut(m.Text[at:], "\n")
+				}
+			}
+		})
+		if found != "" {
+			return found
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.t.Fatal("no mail with a stop link came")
+	return ""
 }
