@@ -87,6 +87,9 @@ func (r Request) refuses(x Redeem, now time.Time) string {
 	return ""
 }
 
+// codeReused is why a request died, or a link was revoked, whose authorization code was used twice.
+const codeReused = "code_reused"
+
 // killReused ends what a code used twice made.
 func (b *Bank) killReused(ctx context.Context, r Request) error {
 	if r.State == RequestDead {
@@ -95,13 +98,13 @@ func (b *Bank) killReused(ctx context.Context, r Request) error {
 	if r.State == RequestDone {
 		return b.revokeReused(ctx, r)
 	}
-	return b.Die(ctx, r, "code_reused")
+	return b.Die(ctx, r, codeReused)
 }
 
 // revokeReused ends a link that is live already.
 func (b *Bank) revokeReused(ctx context.Context, r Request) error {
 	_, err := b.MoveLink(ctx, r.Link, Move{
-		To: LinkRevoked, Reason: "code_reused", Kind: "revoked", Event: EventEnded,
+		To: LinkRevoked, Reason: codeReused, Kind: "revoked", Event: EventEnded,
 		More: []ledger.Write{RevokeTokens{Link: r.Link, At: b.Now()}},
 	}, func(l Link) error {
 		if l.State == LinkRevoked || l.State == LinkExpired || l.Request != r.ID {

@@ -212,7 +212,7 @@ func (b *Bank) Die(ctx context.Context, r Request, why string) error {
 	}
 	_, err = b.MoveLink(ctx, l.ID, Move{
 		To: LinkExpired, Reason: why, Kind: "dead", Facts: map[string]string{"reason": why}, Event: EventDead,
-		More: []ledger.Write{PutRequest{Request: b.dead(r, why), IfVersion: r.Version}, RevokeTokens{Link: l.ID, At: b.Now()}},
+		More: append(kills(l.ID, "", why, b.Now()), PutRequest{Request: b.dead(r, why), IfVersion: r.Version}),
 	}, func(l Link) error {
 		if l.Pending != r.ID || l.State != LinkAuthenticated {
 			return errNothingToDo
@@ -225,6 +225,15 @@ func (b *Bank) Die(ctx context.Context, r Request, why string) error {
 	return err
 }
 
+// kills is what becomes of the tokens when a request dies. Only where its code was used twice do they die with
+// it; otherwise they go on to open the answer that it is dead, which may have been lost the first time.
+func kills(l id.Link, keep id.Request, why string, at time.Time) []ledger.Write {
+	if why != codeReused {
+		return nil
+	}
+	return []ledger.Write{RevokeTokens{Link: l, Keep: keep, At: at}}
+}
+
 // dieAlone ends a request that leaves its link as it is.
 func (b *Bank) dieAlone(ctx context.Context, r Request, l Link, why string) error {
 	now := b.Now()
@@ -235,8 +244,8 @@ func (b *Bank) dieAlone(ctx context.Context, r Request, l Link, why string) erro
 	dead := b.dead(r, why)
 	rows := append([]ledger.Write{PutRequest{Request: dead, IfVersion: r.Version}, PutEvidence{Evidence{
 		Kind: "dead", Request: r.ID, Link: l.ID, Account: r.Account, At: now, Facts: map[string]string{"reason": why},
-	}}, RevokeTokens{Link: l.ID, Keep: l.Request, At: now},
-		b.reportRow(l, b.sign(b.deadReport(dead, now)), now)}, told...)
+	}}, b.reportRow(l, b.sign(b.deadReport(dead, now)), now)}, told...)
+	rows = append(rows, kills(l.ID, l.Request, why, now)...)
 	if l.Pending == r.ID {
 		version := l.Version
 		l.Pending, l.Version = "", version+1
