@@ -160,6 +160,15 @@ func TestPanicBecomesAnAnswer(t *testing.T) {
 	if w.Code != 500 || l.Status != 500 || l.Level != "ERROR" || l.Panic != "sum is odd" || l.Kind != "internal" || !strings.Contains(l.At, "observe.TestPanicBecomesAnAnswer") {
 		t.Errorf("%d %+v", w.Code, l)
 	}
+	broken := Wiring{Log: Discard(), OnError: func(http.ResponseWriter, *http.Request, error) { panic("again") }}
+	func() {
+		defer func() {
+			if recover() != http.ErrAbortHandler {
+				t.Error("a broken error page must cut the connection")
+			}
+		}()
+		Wide(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("x") }), broken).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	}()
 	type held struct{ pin string }
 	l, _, _ = wide(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(held{"9137"}) }), httptest.NewRequest("GET", "/", nil))
 	if strings.Contains(l.Panic+l.Err, "9137") || l.Panic != "observe.held" {

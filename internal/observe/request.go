@@ -35,8 +35,7 @@ type record struct {
 	mu    sync.Mutex
 	route string
 	party string
-	kind  string
-	rule  string
+	err   error
 	attrs []slog.Attr
 }
 
@@ -101,6 +100,11 @@ func (o Wiring) panicked(w *countingWriter, r *http.Request, rec *record, v any)
 	case w.status != 0: // half an answer went out: cut the connection, so that nobody takes it for whole
 		w.abort = true
 	case o.OnError != nil:
+		defer func() {
+			if recover() != nil { // the error page is broken too
+				w.abort = true
+			}
+		}()
 		o.OnError(w, r, err)
 	default:
 		w.WriteHeader(http.StatusInternalServerError)
@@ -129,9 +133,13 @@ func (o Wiring) finish(r *http.Request, rec *record, w *countingWriter, took tim
 		slog.Int("status", status),
 		slog.Int64("us", took.Microseconds()),
 		slog.Int64("bytes", w.bytes))
-	for _, a := range []slog.Attr{slog.String("party", rec.party), slog.String("kind", rec.kind), slog.String("rule", rec.rule)} {
-		if a.Value.String() != "" {
-			attrs = append(attrs, a)
+	if rec.party != "" {
+		attrs = append(attrs, slog.String("party", rec.party))
+	}
+	if rec.err != nil {
+		attrs = append(attrs, slog.String("kind", fault.Of(rec.err).String()), slog.String("err", rec.err.Error()))
+		if rule := fault.RuleOf(rec.err); rule != "" {
+			attrs = append(attrs, slog.String("rule", rule))
 		}
 	}
 	level := slog.LevelInfo
@@ -169,8 +177,7 @@ func Failed(ctx context.Context, err error) {
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	rec.kind, rec.rule = fault.Of(err).String(), fault.RuleOf(err)
-	rec.attrs = append(rec.attrs, slog.String("err", err.Error()))
+	rec.err = err
 }
 
 // RequestID is the reference number of the request of ctx, as people may read it out: 13 characters.

@@ -102,7 +102,9 @@ func Serve(ctx context.Context, ln net.Listener, cfg ServerConfig, h http.Handle
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		Protocols:         &protocols,
-		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx.Done())
+		},
 	}
 	failed := make(chan error, 1)
 	go func() {
@@ -130,6 +132,15 @@ func Serve(ctx context.Context, ln net.Listener, cfg ServerConfig, h http.Handle
 		return fmt.Errorf("stopping %s: requests still ran after %s: %w", ln.Addr(), grace, err)
 	}
 	return nil
+}
+
+type stoppingKey struct{}
+
+// Stopping is closed when the server of a request begins to stop: a handler that waits for something to
+// happen (a long poll) answers then with what it has. Outside of a server it is nil and never closes.
+func Stopping(ctx context.Context) <-chan struct{} {
+	done, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
+	return done
 }
 
 // certificate reads its files again at most every ten seconds; a broken new file leaves the old one in use.

@@ -120,6 +120,43 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
+// A handler that waits hears of the stop and ends by itself.
+func TestStoppingIsHeard(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	entered := make(chan bool, 1)
+	addr, done := start(t, ctx, ServerConfig{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		entered <- true
+		select {
+		case <-Stopping(r.Context()):
+			_, _ = io.WriteString(w, "nothing new")
+		case <-time.After(20 * time.Second):
+		}
+	}))
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := client.Get("http://" + addr)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		answer <- string(b)
+	}()
+	<-entered
+	stop()
+	if got := <-answer; got != "nothing new" {
+		t.Errorf("answered %q", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if Stopping(t.Context()) != nil {
+		t.Error("outside of a server nothing stops")
+	}
+}
+
 func TestStopThatTakesTooLong(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	entered, leave := make(chan bool, 1), make(chan bool)

@@ -83,12 +83,20 @@ func (f Field) Described() string {
 // Wrong says whether the field has a mistake.
 func (f Field) Wrong() bool { return f.Error.JA != "" }
 
-// Limit is the number of characters the input takes.
+// Limit is the number of characters an answer may have.
 func (f Field) Limit() int {
 	if f.Max == 0 {
 		return 200
 	}
 	return f.Max
+}
+
+// Room is the number of characters that can be typed: pasted numbers come with spaces and hyphens.
+func (f Field) Room() int {
+	if f.Kind == CodeField || f.Kind == DigitsField {
+		return 2 * f.Limit()
+	}
+	return f.Limit()
 }
 
 // Filled is the value to show again; secrets are not.
@@ -242,6 +250,8 @@ func (f *Field) read() {
 	case PasswordField, HiddenField:
 	case TextField, SuggestField:
 		f.Value = strings.TrimSpace(f.Value)
+	case DigitsField, CodeField, PINField:
+		f.Value = undashed(strings.TrimSpace(norm.NFKC.String(f.Value)))
 	default:
 		f.Value = strings.TrimSpace(norm.NFKC.String(f.Value))
 	}
@@ -299,7 +309,6 @@ func (f *Field) check() fault.Text {
 			return textAmount
 		}
 	case DigitsField, CodeField, PINField:
-		f.Value = undashed(f.Value)
 		if strings.Trim(f.Value, "0123456789") != "" {
 			return textDigits
 		}

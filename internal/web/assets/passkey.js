@@ -49,7 +49,7 @@ export function attach(box) {
   };
   let running = false;
   form.addEventListener('submit', async (event) => {
-    if (box.dataset.done) return;
+    if (box.dataset.done || event.submitter?.formNoValidate) return; // "do not": nothing to prove
     event.preventDefault();
     if (running) return;
     if (!globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON) {
