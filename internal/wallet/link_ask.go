@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
@@ -154,6 +155,9 @@ func (w *Wallet) RequestLink(ctx context.Context, h Holder, issuer id.Issuer) (A
 	}
 	w.Wake()
 	pushed, err := w.Hub.RequestLink(ctx, push)
+	if err == nil && !strings.HasPrefix(pushed.URL, string(issuer)+"/") {
+		err = fault.New(fault.Unavailable, "wallet.RequestLink", errors.New("the hub sends the browser elsewhere than to the bank"))
+	}
 	if err != nil {
 		// Whether the bank has it or not: no browser was sent there, so it expires unopened.
 		if dead := w.endAsk(ctx, ask, "refused", false); dead != nil {

@@ -446,3 +446,15 @@ func TestUnreachableHubLeavesNothingOpen(t *testing.T) {
 		t.Errorf("open: %v, %v", open, err)
 	}
 }
+
+// A dishonest hub cannot lead people to a page that looks like their bank's.
+func TestBrowserGoesToTheBankAlone(t *testing.T) {
+	for _, url := range []string{"https://evil.example/authorize", string(bankA) + ".evil.example/authorize", string(bankB) + "/authorize"} {
+		p := newPeople(t)
+		h := p.hanako()
+		p.hub.sendTo = url
+		if a, err := p.RequestLink(t.Context(), h, bankA); fault.Of(err) != fault.Unavailable {
+			t.Errorf("the browser would go to %s: %v", a.URL, err)
+		}
+	}
+}

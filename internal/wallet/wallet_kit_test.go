@@ -313,6 +313,7 @@ type linkHub struct {
 	events  []wallet.HubEvent
 
 	pushErr  error
+	sendTo   string
 	onRedeem func(id.Request, wallet.Redemption) (string, error)
 	onAbort  func(id.Request) (string, error)
 	onChange func(id.Link, wire.LinkChange) (string, error)
@@ -335,6 +336,9 @@ func (h *linkHub) RequestLink(_ context.Context, p wallet.LinkPush) (wallet.Link
 		return wallet.LinkPushed{}, h.pushErr
 	}
 	h.pushed = append(h.pushed, p)
+	if h.sendTo != "" {
+		return wallet.LinkPushed{URL: h.sendTo}, nil
+	}
 	return wallet.LinkPushed{URL: string(p.Issuer) + "/authorize", ExpiresIn: 5 * time.Minute}, nil
 }
 

@@ -15,13 +15,13 @@ import (
 	"github.com/kozamori/kozamori/internal/web"
 )
 
-// staffAuth is the header that a member of staff's own program sends (RFC 7617): the name and password of the pages.
-type staffAuth struct {
+// StaffAuth is the header that a member of staff's own program sends (RFC 7617): the name and password of the pages.
+type StaffAuth struct {
 	Authorization string `header:"Authorization" doc:"Basic: a staff member's name and password"`
 }
 
 type proveIn struct {
-	staffAuth
+	StaffAuth
 	Subject id.Subject `path:"subject" doc:"The holder's member number" example:"sub_…"`
 	Body    struct {
 		NameKana       string        `json:"name_kana" doc:"As on the document, in kana" maxLength:"100" example:"サトウ ハナコ"`
@@ -40,7 +40,7 @@ type holderOut struct {
 }
 
 type findIn struct {
-	staffAuth
+	StaffAuth
 	Email string `query:"email" required:"true" maxLength:"254"`
 }
 
