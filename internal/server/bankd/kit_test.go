@@ -30,11 +30,24 @@ import (
 )
 
 const (
-	testHub      = "http://hub.localhost:8401"
-	testWallet   = "http://wallet.localhost:8402"
-	testCallback = testWallet + "/link/callback"
-	hanakoPIN    = "5963"
+	testHub   = "http://hub.localhost:8401"
+	hanakoPIN = "5963"
 )
+
+// testWallet is the service's site, where browsers come back to: one page that says so.
+var (
+	testWallet   = "http://wallet.localhost:" + siteOf("<h1 id=back>back</h1>")
+	testCallback = testWallet + "/link/callback"
+)
+
+// siteOf serves one page for as long as the tests run, and returns its port.
+func siteOf(html string) string {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, html)
+	}))
+	return srv.URL[strings.LastIndex(srv.URL, ":")+1:]
+}
 
 // world is two banks over HTTP, a service and a hub whose keys the test holds, and everybody's inbox.
 type world struct {
