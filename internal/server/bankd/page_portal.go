@@ -249,6 +249,7 @@ type portalLinkPage struct {
 	Confirm     bool // offered now
 	ConfirmFrom time.Time
 	Cap         money.Yen
+	LastDay     time.Time // on which the link is valid
 	Done        string
 }
 
@@ -266,7 +267,7 @@ func (t *tenant) portalLinkPage(w http.ResponseWriter, r *http.Request, d deposi
 		from := v.Confirmable()
 		t.site.Render(w, r, portalLinkPage{
 			depositor: d, linkLine: t.linkLine(v), Undo: v.Undoable() && !d.Stopped, Stoppable: !v.Over() && !v.Undoable(),
-			ConfirmFrom: from, Cap: t.bank.Policy.LimitedCap,
+			ConfirmFrom: from, Cap: t.bank.Policy.LimitedCap, LastDay: v.Valid.Add(-time.Second),
 			Confirm: !from.IsZero() && !t.bank.Now().Before(from) && !d.Stopped, Done: r.URL.Query().Get("done"),
 		})
 		return nil

@@ -25,18 +25,27 @@ type signInPage struct {
 
 func (signInPage) Template() string { return "portal_signin.html" }
 
+// signInForm asks for the account and its holder's date of birth: a code is sent only where both agree (L15),
+// so that nobody can flood the phone of an account whose number he has seen.
+func signInForm() *web.Form {
+	fields := accountForm().Fields()
+	return web.NewForm(*fields[0], *fields[1], *fields[2], web.Field{
+		Name: "birth", Kind: web.DateField, Autocomplete: "bday", Label: fault.Text{JA: "口座名義の方の生年月日", EN: "Date of birth of the account's holder"},
+	})
+}
+
 func (t *tenant) signInPage(w http.ResponseWriter, r *http.Request) error {
 	if t.sessions.GetString(r.Context(), sessionAccount) != "" {
 		return onward(w, r, "/portal")
 	}
-	t.site.Render(w, r, signInPage{t.bank.Profile.Name, accountForm(), r.URL.Query().Has("over")})
+	t.site.Render(w, r, signInPage{t.bank.Profile.Name, signInForm(), r.URL.Query().Has("over")})
 	return nil
 }
 
-// signIn takes the account. Whether there is one nobody learns: each goes on to a proof of possession, which
+// signIn takes the account and the date of birth. Whether there is one nobody learns: each goes on to a proof of possession, which
 // for an account that does not exist can only fail (L3, L16).
 func (t *tenant) signIn(w http.ResponseWriter, r *http.Request) error {
-	form := accountForm()
+	form := signInForm()
 	ok := form.Read(w, r)
 	number := form.Value("number")
 	place := bank.Place{Bank: t.bank.Profile.Code, Branch: t.branchOf(form.Value("branch"), form.Choice("branch")),
@@ -57,8 +66,8 @@ func (t *tenant) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && fault.Of(err) != fault.NotFound {
 		return err
 	}
-	if acc.Closed {
-		acc.ID = ""
+	if acc.Closed || acc.BirthDate != form.Value("birth") {
+		acc.ID = "" // nobody's: no proof will ever be right
 	}
 	return t.begin(w, r, bank.ForPortal, acc.ID)
 }

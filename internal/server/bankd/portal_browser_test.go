@@ -96,7 +96,7 @@ func TestPortalInChromium(t *testing.T) {
 	}
 	account := []chromedp.Action[chromedp.Void]{
 		chromedp.SendKeys("#f-branch", "101"), chromedp.SendKeys("#f-number", "1234567"),
-		chromedp.Click("h1"), chromedp.Click("form.card button.primary"), chromedp.WaitVisible(`a[href$="/method/code"]`),
+		chromedp.SetValue("#f-birth", "1985-04-01"), chromedp.Click("h1"), chromedp.Click("form.card button.primary"), chromedp.WaitVisible(`a[href$="/method/code"]`),
 	}
 	must(t, chromedp.Do(ctx, chromedp.Navigate(issuer+"/?lang=ja"), chromedp.WaitVisible("#f-branch")))
 	looked(t, ctx, issuer+"/", "signin")

@@ -183,17 +183,17 @@ func TestCarriersReportsAreSigned(t *testing.T) {
 }
 
 // begin types an account at the portal and returns the page and the address of the proof.
-func (b *browser) begin(issuer, number string) (page, string) {
+func (b *browser) begin(issuer, number, birth string) (page, string) {
 	b.w.t.Helper()
 	b.get(issuer + "/")
-	first := b.send(http.MethodPost, issuer+"/signin", url.Values{"branch": {"101"}, "kind": {"ordinary"}, "number": {number}})
+	first := b.send(http.MethodPost, issuer+"/signin", url.Values{"branch": {"101"}, "kind": {"ordinary"}, "number": {number}, "birth": {birth}})
 	return b.follow(first), first.location
 }
 
 // signIn signs in by a typed code and PIN.
 func (b *browser) signIn(code string) page {
 	b.w.t.Helper()
-	_, proof := b.begin(b.w.issuer(code), "1234567")
+	_, proof := b.begin(b.w.issuer(code), "1234567", "1985-04-01")
 	b.proveByCode(proof)
 	return b.post(proof, "/pin", url.Values{"pin": {hanakoPIN}})
 }
@@ -264,9 +264,9 @@ func TestPortalIsBlindBeforePossession(t *testing.T) {
 	w.hanako("0149", func(n *bank.NewAccount) { n.Number, n.CardID, n.Phone, n.Email = "7777777", "card-2", "", "" })
 	issuer := w.issuer("0149")
 	masks := regexp.MustCompile(`prf_[0-9a-z]{26}|[0-9A-Z]{4}-[0-9A-Z]{4}|<code>[0-9A-Z]{13}</code>|/static/[^"]*`)
-	steps := func(number string) []string {
+	steps := func(number, birth string) []string {
 		b := w.browser()
-		p, proof := b.begin(issuer, number)
+		p, proof := b.begin(issuer, number, birth)
 		seen := []page{p}
 		for _, way := range []string{"code", "atm"} {
 			seen = append(seen, b.get(proof+"/method/"+way))
@@ -283,11 +283,13 @@ func TestPortalIsBlindBeforePossession(t *testing.T) {
 		}
 		return out
 	}
-	known := steps("1234567")
-	for _, number := range []string{"7777777", "9999999"} {
-		for i, text := range steps(number) {
+	known := steps("1234567", "1985-04-01")
+	for name, who := range map[string][2]string{
+		"without a phone": {"7777777", "1985-04-01"}, "unknown": {"9999999", "1985-04-01"}, "of another birth date": {"1234567", "1985-04-02"},
+	} {
+		for i, text := range steps(who[0], who[1]) {
 			if text != known[i] {
-				t.Errorf("step %d of account %s differs:\n%s\n\nfrom\n%s", i, number, text, known[i])
+				t.Errorf("step %d of an account %s differs:\n%s\n\nfrom\n%s", i, name, text, known[i])
 			}
 		}
 	}
@@ -295,6 +297,9 @@ func TestPortalIsBlindBeforePossession(t *testing.T) {
 		t.Error("a balance shows before possession")
 	}
 	w.locked(func() {
+		if len(w.sms) > 1 {
+			t.Errorf("%d codes were sent, where only one had both account and birth date right", len(w.sms))
+		}
 		if len(w.waited) < 12 {
 			t.Errorf("only %d answers waited for their moment", len(w.waited))
 		}
