@@ -39,6 +39,7 @@ func TestLinkPagesInChromium(t *testing.T) {
 	w.locked(func() { w.sms = nil })
 	must(t, chromedp.Do(ctx, chromedp.Navigate(a.base()+"/method/code"), chromedp.Click(`form[action$="/code"] button`)))
 	code := w.code("+819011112222")
+	look("/method/code", "code-sent")
 	must(t, chromedp.Do(ctx, chromedp.WaitVisible("#f-code"), chromedp.SendKeys("#f-code", code), chromedp.Click(`form[action$="/check"] button.primary`),
 		chromedp.WaitVisible("#f-pin")))
 	look("", "pin")

@@ -36,9 +36,10 @@ type methodsPage struct {
 
 type codePage struct {
 	asking
-	Form *web.Form
-	Left int  // tries
-	More bool // another code may be asked for
+	Form  *web.Form
+	Left  int  // tries
+	Asked bool // a code was asked for, sent or not
+	More  bool // another may be
 }
 
 type passkeyPage struct {
@@ -215,7 +216,7 @@ func (t *tenant) methodPage(w http.ResponseWriter, r *http.Request) error {
 	switch kind := bank.ProofKind(r.PathValue("kind")); {
 	case kind == bank.ProofCode && policy.Code:
 		left, _ := bank.TriesLeft(h.proof, h.req)
-		t.site.Render(w, r, codePage{a, codeForm(), left, h.proof.CodesAsked < bank.CodesAsked})
+		t.site.Render(w, r, codePage{a, codeForm(), left, h.proof.CodesAsked > 0, h.proof.CodesAsked < bank.CodesAsked})
 	case kind == bank.ProofPasskey && policy.Passkey:
 		options, err := t.bank.BeginPasskey(r.Context(), h.proof)
 		if err != nil {

@@ -141,7 +141,7 @@ func (t *tenant) checkCode(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		left, _ := bank.TriesLeft(h.proof, h.req)
-		t.site.RenderStatus(w, r, http.StatusUnprocessableEntity, codePage{t.asking(h.req, 2), form, left, h.proof.CodesAsked < bank.CodesAsked})
+		t.site.RenderStatus(w, r, http.StatusUnprocessableEntity, codePage{t.asking(h.req, 2), form, left, true, h.proof.CodesAsked < bank.CodesAsked})
 		return nil
 	}
 	p, err := t.bank.CheckCode(r.Context(), h.proof, form.Value("code"))

@@ -38,6 +38,8 @@ var linkTexts = web.Texts{
 	"link.code.lead":  {JA: "登録内容と一致し、SMSを送れる場合に、届け出の電話番号へ6桁のコードを送ります。", EN: "If everything agrees with our records and an SMS can be sent, a code of 6 digits goes to the phone on file."},
 	"link.code.ask":   {JA: "コードは5分間有効です。1日に送れる回数には限りがあります。", EN: "A code is good for 5 minutes. Only a few are sent in a day."},
 	"link.code.send":  {JA: "コードを送る", EN: "Send a code"},
+	"link.code.sent":  {JA: "コードが届いたら、5分以内に入力してください。届かないときは、登録内容が一致していないか、SMSを送れない場合があります。", EN: "When a code arrives, please enter it within 5 minutes. If none does, something may not agree with our records, or no SMS can be sent."},
+	"link.code.more":  {JA: "もう一度送る", EN: "Send another"},
 	"link.code.again": {JA: "確認できませんでした。あと%d回入力できます。", EN: "We could not confirm this. %d tries are left."},
 	"link.never":      {JA: "コードはだれにも教えないでください", EN: "Never tell anyone the code"},
 	"link.never.text": {JA: "当行や警察、サービスの担当者が電話やメッセージでコードを聞くことはありません。聞かれたら詐欺です。", EN: "Neither the bank, the police nor the service ever asks for it by telephone or message. Who does is a fraud."},

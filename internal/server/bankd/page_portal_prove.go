@@ -209,7 +209,7 @@ func (t *tenant) proveMethod(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (t *tenant) showCode(w http.ResponseWriter, r *http.Request, status int, p bank.Proof, form *web.Form) error {
-	t.site.RenderStatus(w, r, status, codePage{t.proofAsking(p), form, max(0, bank.CodeTries-p.Tries), p.CodesAsked < bank.CodesAsked})
+	t.site.RenderStatus(w, r, status, codePage{t.proofAsking(p), form, max(0, bank.CodeTries-p.Tries), p.CodesAsked > 0, p.CodesAsked < bank.CodesAsked})
 	return nil
 }
 
