@@ -1,0 +1,42 @@
+// Command kozamori-bank runs one or more banks: their link authorization, their depositors' portal, their books.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	examples "github.com/kozamori/kozamori/docs/config"
+	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/server/bankd"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "kozamori-bank:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	return program.Main(ctx, program.Role{Name: "kozamori-bank", Short: "bank", Example: examples.Bank, Load: load}, args, getenv, stdout)
+}
+
+func load(path string, getenv func(string) string) (program.Setup, error) {
+	var cfg bankd.Config
+	if err := program.LoadInto(path, getenv, &cfg); err != nil {
+		return program.Setup{}, err
+	}
+	keys := map[string]program.Keys{}
+	for _, dir := range cfg.KeyDirs() {
+		keys[dir] = bankd.KeyNames()
+	}
+	return program.Setup{
+		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile, KeyDirs: keys,
+		Migrate: func(ctx context.Context) error { return bankd.Migrate(ctx, cfg) },
+		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
+			return bankd.Open(ctx, cfg, bankd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})
+		},
+	}, nil
+}
