@@ -160,6 +160,7 @@ func (h *house) config(dir, listen string) Config {
 		{Name: "tanaka", PasswordHash: string(hash), Roles: []string{RoleIdentity}},
 		{Name: "suzuki", PasswordHash: string(hash), Roles: []string{RoleMoney}},
 	}
+	cfg.Shops = testShops
 	for issuer, b := range h.hub.banks {
 		text, err := json.Marshal(b.public())
 		if err != nil {
