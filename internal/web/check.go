@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"text/template/parse"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/fault"
 )
 
 // Check holds every template of the site against the struct of its page: each {{.Name}} must be a field or
@@ -152,13 +155,19 @@ func (c *checker) walk(n parse.Node, dot reflect.Type) {
 		c.pipe(n.Pipe, dot)
 	case *parse.IfNode:
 		mark := len(c.vars)
-		c.pipe(n.Pipe, dot)
+		if t := c.pipe(n.Pipe, dot); t != nil && t.Kind() == reflect.Struct {
+			c.fail(n, "if of a %v is always true: a struct is never empty to a template", t)
+		}
 		c.walk(n.List, dot)
 		c.walk(n.ElseList, dot)
 		c.vars = c.vars[:mark]
 	case *parse.WithNode:
 		mark := len(c.vars)
-		c.walk(n.List, c.pipe(n.Pipe, dot))
+		t := c.pipe(n.Pipe, dot)
+		if t == reflect.TypeFor[fault.Text]() || t == reflect.TypeFor[time.Time]() || t != nil && t.Kind() == reflect.Struct && n.ElseList != nil {
+			c.fail(n, "with of a %v is always true: ask {{with text .X}}, or a field that can be empty", t)
+		}
+		c.walk(n.List, t)
 		c.vars = c.vars[:mark]
 		c.walk(n.ElseList, dot)
 	case *parse.RangeNode:

@@ -31,6 +31,8 @@ func TestCheckFindsMistakes(t *testing.T) {
 		"missing icon":           {page(`{{icon "unicorn"}}`), `no icon "unicorn"`},
 		"missing asset":          {page(`{{asset "none.js"}}`), `no asset "none.js"`},
 		"the title":              {`{{define "title"}}{{.Titel}}{{end}}{{define "content"}}{{end}}`, "no field or method Titel"},
+		"if of a struct":         {page(`{{if .Key}}x{{end}}`), "if of a web.Ceremony is always true"},
+		"with of a text":         {page(`{{with .Form.Problem}}{{text .}}{{end}}`), "with of a fault.Text is always true"},
 		"an untyped value":       {page(`{{$x := index .Rows 0 | print}}{{$x.Name}}`), "string has no field or method Name"},
 	} {
 		t.Run(name, func(t *testing.T) {

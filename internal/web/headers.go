@@ -29,6 +29,14 @@ func AllowFormAction(w http.ResponseWriter, origins ...string) error {
 	return nil
 }
 
+const permissions = "publickey-credentials-get=(self), publickey-credentials-create=(self), microphone=(), geolocation=(), payment=(), usb=()"
+
+// AllowCamera lets this one response ask for the camera (a till that reads codes). Call it before the page
+// is rendered.
+func AllowCamera(w http.ResponseWriter) {
+	w.Header().Set("Permissions-Policy", permissions+", camera=(self)")
+}
+
 // headers puts the headers of a page on every answer; a handler may change them before it writes.
 func headers(next http.Handler, https bool) http.Handler {
 	csp := policy(nil)
@@ -38,8 +46,7 @@ func headers(next http.Handler, https bool) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "same-origin") // "no-referrer" would make the Origin of our own forms null
-		h.Set("Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), "+
-			"camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+		h.Set("Permissions-Policy", permissions+", camera=()")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")

@@ -101,6 +101,13 @@ func TestHeadersOfAPage(t *testing.T) {
 	if p := resp.Header.Get("Permissions-Policy"); !strings.Contains(p, "publickey-credentials-get=(self)") {
 		t.Errorf("Permissions-Policy: %q", p)
 	}
+	if p := resp.Header.Get("Permissions-Policy"); !strings.Contains(p, "camera=()") {
+		t.Errorf("Permissions-Policy: %q", p)
+	}
+	w := httptest.NewRecorder()
+	if AllowCamera(w); !strings.Contains(w.Header().Get("Permissions-Policy"), "camera=(self)") || !strings.Contains(w.Header().Get("Permissions-Policy"), "publickey-credentials-get=(self)") {
+		t.Errorf("till: %v", w.Header())
+	}
 	resp = ask(h, httptest.NewRequest("GET", "/consent", nil))
 	if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' https://wallet.example;") {
 		t.Errorf("consent: %q", csp)

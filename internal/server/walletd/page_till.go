@@ -50,6 +50,7 @@ func (s *Server) pageTill(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Last = &tillResult{last.State == wallet.PaymentDone, last.Amount, last.Text(), last.Rule()}
 	}
+	web.AllowCamera(w)
 	s.site.Render(w, r, page)
 	return nil
 }
@@ -134,6 +135,7 @@ func (s *Server) doTill(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
+	web.AllowCamera(w)
 	s.site.RenderStatus(w, r, http.StatusUnprocessableEntity, page)
 	return nil
 }
