@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
@@ -43,6 +44,38 @@ type Debit struct {
 	Receipt       string    // compact JWS
 	ReversedAt    time.Time // zero: not reversed
 }
+
+// DebitState is how far a debit has come at the bank.
+type DebitState string
+
+// The states of a debit. All but booked are ends.
+const (
+	DebitUnseen   DebitState = "unseen"
+	DebitBooked   DebitState = "booked"
+	DebitRefused  DebitState = "refused"
+	DebitNever    DebitState = "never" // buried
+	DebitReversed DebitState = "reversed"
+)
+
+// debitMoves is all that may happen to a debit; docs/states.md draws it.
+var debitMoves = map[DebitState][]DebitState{
+	DebitUnseen: {DebitBooked, DebitRefused, DebitNever},
+	DebitBooked: {DebitReversed},
+}
+
+// State is the debit's state; the zero Debit is unseen.
+func (d Debit) State() DebitState {
+	switch {
+	case d.Outcome == "":
+		return DebitUnseen
+	case !d.ReversedAt.IsZero():
+		return DebitReversed
+	}
+	return DebitState(d.Outcome)
+}
+
+// CanBecome says whether the debit may go to a state.
+func (d Debit) CanBecome(to DebitState) bool { return slices.Contains(debitMoves[d.State()], to) }
 
 // AddDebit is the ledger's Write of a debit that was decided; a second one under its (service, id) fails.
 type AddDebit struct{ Debit Debit }

@@ -65,7 +65,7 @@ func (b *Bank) Reverse(ctx context.Context, reversal string) (receipt string, er
 		return "", err
 	case err == nil && (d.OrderHash != m.OrderHash || d.Amount != m.Amount || d.Link != m.Link):
 		return "", fault.New(fault.Conflict, op, errors.New("the debit has other content"))
-	case err != nil || d.Outcome != wire.Booked || !d.ReversedAt.IsZero():
+	case !d.CanBecome(DebitReversed): // unseen, refused, buried or given back
 		return b.refuseReversal(ctx, r)
 	}
 	return b.giveBack(ctx, op, svc, r, d)
@@ -119,7 +119,7 @@ func (b *Bank) giveBack(ctx context.Context, op string, svc Service, r Reversal,
 // refusal; any other failure ends nothing.
 func (b *Bank) afterRace(ctx context.Context, r Reversal, cause error) (string, error) {
 	d, err := b.Store.Debit(ctx, r.Service, r.Debit)
-	if err != nil || d.ReversedAt.IsZero() {
+	if err != nil || d.State() != DebitReversed {
 		return "", cause
 	}
 	if known, err := b.Store.Reversal(ctx, r.Service, r.ID); err == nil {

@@ -3,6 +3,7 @@ package bank
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -138,7 +139,13 @@ func (b *Bank) stopRows(ctx context.Context, acc AccountID, shut ledger.Gate, at
 		return nil, err
 	}
 	var stop []linkNow
+	var rows []ledger.Write
 	for _, l := range links {
+		if l.State == LinkSuspended && l.Pending != "" { // stays suspended; its new proof dies
+			forgotten := l
+			forgotten.Pending, forgotten.Version = "", l.Version+1
+			rows = append(rows, PutLink{Link: forgotten, IfVersion: l.Version})
+		}
 		if !l.Occupies() || l.State == LinkSuspended {
 			continue
 		}
@@ -150,7 +157,7 @@ func (b *Bank) stopRows(ctx context.Context, acc AccountID, shut ledger.Gate, at
 		stop = append(stop, n)
 	}
 	return func() []ledger.Write {
-		rows := []ledger.Write{PutEvidence{Evidence{Kind: "stopped_all", Account: acc, At: at}}}
+		rows := append(slices.Clone(rows), PutEvidence{Evidence{Kind: "stopped_all", Account: acc, At: at}})
 		for _, n := range stop {
 			m := stopping(n.Link, AllByDepositor)
 			next := n
