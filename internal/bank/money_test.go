@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,33 +39,43 @@ type teller struct {
 	keys  map[id.Service]wire.Key
 	own   wire.KeySet
 	phone *wiretest.Passkey // of whoever holds the links
+	sign  wire.Key
+	close func()
 }
 
 // newTeller opens a bank at 2026-11-23 12:00 in Tokyo.
 func newTeller(t testing.TB) *teller {
 	t.Helper()
+	return newTellerAt(t, filepath.Join(t.TempDir(), "money.db"), nil)
+}
+
+// newTellerAt opens a bank on a file; before is the one that had it before a restart, whose keys it keeps.
+func newTellerAt(t testing.TB, path string, before *teller) *teller {
+	t.Helper()
 	w := &teller{
-		t: t, time: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), keys: map[id.Service]wire.Key{},
-		phone: wiretest.NewPasskey("wallet.localhost", "http://wallet.localhost:8402", false),
+		t: t, time: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), keys: map[id.Service]wire.Key{maru: wire.GenerateKey(), sora: wire.GenerateKey()},
+		phone: wiretest.NewPasskey("wallet.localhost", "http://wallet.localhost:8402", false), sign: wire.GenerateKey(),
+	}
+	if before != nil {
+		w.time, w.keys, w.phone, w.sign = before.time, before.keys, before.phone, before.sign
 	}
 	sealer, err := outbox.NewSealer(bytes.Repeat([]byte{7}, outbox.KeySize))
 	must(t, err)
-	sign := wire.GenerateKey()
-	w.own = wire.NewKeySet(sign.Public())
-	w.store, err = bankstore.Open(filepath.Join(t.TempDir(), "money.db"), sealer, bank.NewChain(sign, moneyIssuer))
+	w.own = wire.NewKeySet(w.sign.Public())
+	w.store, err = bankstore.Open(path, sealer, bank.NewChain(w.sign, moneyIssuer))
 	must(t, err)
 	_, err = w.store.Migrate(t.Context())
 	must(t, err)
 	core := ledger.New(w.store.Books(), ledger.Options{})
-	t.Cleanup(func() {
+	w.close = sync.OnceFunc(func() {
 		core.Close()
 		must(t, w.store.Close())
 	})
+	t.Cleanup(w.close)
 	pins, err := bank.NewPINVerifier(bytes.Repeat([]byte{9}, 32), rand.Reader)
 	must(t, err)
 	services := map[id.Service]bank.Service{}
 	for s, narration := range map[id.Service]string{maru: "ﾏﾙﾍﾟｲ", sora: "ｿﾗｳｵﾚﾂﾄ"} {
-		w.keys[s] = wire.GenerateKey()
 		services[s] = bank.Service{
 			ID: s, Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Narration: narration, Keys: wire.NewKeySet(w.keys[s].Public()),
 		}
@@ -74,7 +85,7 @@ func newTeller(t testing.TB) *teller {
 		Policy:   bank.DefaultPolicy(),
 		Services: services,
 		Keys: bank.Keys{
-			Sign: sign, Seal: []wire.SealKey{wire.GenerateSealKey()},
+			Sign: w.sign, Seal: []wire.SealKey{wire.GenerateSealKey()},
 			Pseudonym: bytes.Repeat([]byte{1}, 32), Code: bytes.Repeat([]byte{2}, 32),
 		},
 		Store: w.store, Core: core, Books: w.store.Books(), PIN: pins, Sealer: sealer,
