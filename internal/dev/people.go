@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/money"
@@ -79,17 +80,24 @@ func (r *register) all() []Person {
 }
 
 // next makes a new person at a bank with numbers that nobody else has; add keeps her once the account is open.
-func (r *register) next(bank id.Bank, branch string, withPhone bool) Person {
+func (r *register) next(code id.Bank, branch string, withPhone bool) Person {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.given = max(r.given, len(r.extra)) + 1
 	n := r.given
 	p := Person{Key: fmt.Sprintf("guest%d", n), Name: fault.Text{JA: fmt.Sprintf("見本 %d郎", n), EN: fmt.Sprintf("Mihon %d", n)},
 		Story: fault.Text{JA: "動作確認のために開いた口座です。", EN: "An account opened for a check."},
-		Kana:  "ミホン " + guestName(n), BirthDate: "1980-05-17", Bank: bank, Branch: branch, Number: fmt.Sprintf("%07d", 7_000_000+n),
-		Card: fmt.Sprintf("card-guest%d", n), PIN: fmt.Sprintf("%04d", 5083+(n*7919)%3000), Opening: 1_000_000}
+		Kana:  "ミホン " + guestName(n), BirthDate: "1980-05-17", Bank: code, Branch: branch, Number: fmt.Sprintf("%07d", 7_000_000+n),
+		Card: fmt.Sprintf("card-guest%d", n), Opening: 1_000_000}
+	var contacts []bank.Contact
 	if withPhone {
 		p.Phone, p.Email = fmt.Sprintf("+8190222%05d", n), fmt.Sprintf("guest%d@example.jp", n)
+		contacts = append(contacts, bank.Contact{Channel: bank.SMS, Address: p.Phone})
+	}
+	// The bank takes no PIN that is easy to guess (D8).
+	known := bank.Account{Place: bank.Place{Number: p.Number}, BirthDate: p.BirthDate}
+	for pin := n * 7919; p.PIN == "" || bank.WeakPIN(bank.PIN(p.PIN), known, contacts) != nil; pin++ {
+		p.PIN = fmt.Sprintf("%04d", 5083+pin%3000)
 	}
 	return p
 }

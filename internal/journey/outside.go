@@ -1,0 +1,254 @@
+package journey
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/wire"
+)
+
+// world is what lies around the roles on this machine: the start page's interface and the addresses it names.
+type world struct {
+	transport http.RoundTripper
+	base      string
+
+	Wallets map[id.Service]string `json:"wallets"`
+	Banks   map[id.Bank]string    `json:"banks"`
+	Shops   map[string]string     `json:"shops"` // API keys
+	Staff   map[string]staff      `json:"staff"`
+}
+
+type staff struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+// depositor is a person with an account at a bank, and all that she knows or holds.
+type depositor struct {
+	Key       string    `json:"key"`
+	Kana      string    `json:"kana"`
+	BirthDate string    `json:"birth_date"`
+	Bank      id.Bank   `json:"bank"`
+	Branch    string    `json:"branch"`
+	Number    string    `json:"number"`
+	Card      string    `json:"card"`
+	PIN       string    `json:"pin"`
+	Phone     string    `json:"phone"`
+	Email     string    `json:"email"`
+	Opening   money.Yen `json:"opening"`
+}
+
+// letter is an SMS or e-mail that arrived.
+type letter struct {
+	N    int    `json:"n"`
+	To   string `json:"to"`
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// find asks the start page for everything else.
+func find(ctx context.Context, base string) (*world, error) {
+	w := &world{transport: wire.LocalhostTransport(), base: strings.TrimSuffix(base, "/")}
+	if err := w.api(ctx, http.MethodGet, w.base+"/api/info", nil, nil, w); err != nil {
+		return nil, fmt.Errorf("is `kozamori dev` running there? %w", err)
+	}
+	return w, nil
+}
+
+// refusal is an API's answer in problem+json.
+type refusal struct {
+	Status int
+	Rule   string `json:"rule"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	where  string
+	body   string
+}
+
+// Error says what was asked and how it was refused.
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s answered %d: %s", r.where, r.Status, r.body)
+}
+
+// api makes one call of a JSON interface. An answer of 400 and above is a *refusal.
+func (w *world) api(ctx context.Context, method, address string, header http.Header, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return err
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	r.Header.Set("Accept", "application/json")
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	client := &http.Client{Transport: w.transport, Timeout: time.Minute}
+	resp, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, mostBytes))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return err
+	}
+	if resp.StatusCode >= 400 {
+		refused := &refusal{where: method + " " + address, body: string(text)}
+		_ = json.Unmarshal(text, refused) // not every refusal is JSON; the text is told in any case
+		refused.Status = resp.StatusCode
+		if out != nil {
+			_ = json.Unmarshal(text, out)
+		}
+		return refused
+	}
+	if out == nil || len(text) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("%s %s: %w", method, address, err)
+	}
+	return nil
+}
+
+// newDepositor opens an account for somebody new.
+func (w *world) newDepositor(ctx context.Context, bank id.Bank, withPhone bool) (depositor, error) {
+	var d depositor
+	in := map[string]any{"bank": bank, "branch": "", "with_phone": withPhone}
+	err := w.api(ctx, http.MethodPost, w.base+"/api/people", nil, in, &d)
+	return d, err
+}
+
+// forward moves everybody's clock.
+func (w *world) forward(ctx context.Context, hours int) error {
+	return w.api(ctx, http.MethodPost, w.base+"/api/clock", nil, map[string]int{"hours": hours}, nil)
+}
+
+// letters lists what came to an address after letter n; wait stays for the first.
+func (w *world) letters(ctx context.Context, to string, after int, wait bool) ([]letter, error) {
+	q := url.Values{"to": {to}, "after": {fmt.Sprint(after)}}
+	if wait {
+		q.Set("wait", "1")
+	}
+	var out struct{ Letters []letter }
+	err := w.api(ctx, http.MethodGet, w.base+"/api/inbox?"+q.Encode(), nil, nil, &out)
+	return out.Letters, err
+}
+
+// post is a letter box with what was read already.
+type post struct {
+	w    *world
+	to   string
+	seen int
+}
+
+// skip reads all that is there, so that only what comes later counts.
+func (b *post) skip(ctx context.Context) error {
+	letters, err := b.w.letters(ctx, b.to, b.seen, false)
+	for _, l := range letters {
+		b.seen = max(b.seen, l.N)
+	}
+	return err
+}
+
+// letterTime is how long a person waits for a letter.
+const letterTime = 25 * time.Second
+
+// next waits for the first letter that fits, and answers the first group of the expression.
+func (b *post) next(ctx context.Context, what string, fits *regexp.Regexp) (string, error) {
+	for until := time.Now().Add(letterTime); time.Now().Before(until); {
+		letters, err := b.w.letters(ctx, b.to, b.seen, true)
+		if err != nil {
+			return "", err
+		}
+		for _, l := range letters {
+			b.seen = max(b.seen, l.N)
+			if found := fits.FindStringSubmatch(l.Text); found != nil {
+				return found[1], nil
+			}
+		}
+	}
+	return "", fmt.Errorf("expected %s at %s; nothing came in %s", what, b.to, letterTime)
+}
+
+// audit lets the books of all roles be compared; it answers what the audit says.
+func (w *world) audit(ctx context.Context) (agrees bool, text string, err error) {
+	var out struct {
+		Agrees bool
+		Text   string
+	}
+	err = w.api(ctx, http.MethodGet, w.base+"/api/audit", nil, nil, &out)
+	return out.Agrees, out.Text, err
+}
+
+// machine is an ATM with a card in it.
+type machine struct {
+	w    *world
+	base string
+}
+
+// screen is what the machine shows.
+type screen struct {
+	Balance money.Yen
+	Pending []struct{ Proof, Reference, Purpose, Holder string }
+	Waiting []struct{ Link, Holder string }
+}
+
+// insert puts a card into an ATM and types its PIN.
+func (w *world) insert(ctx context.Context, d depositor) (*machine, error) {
+	var out struct{ Session string }
+	if err := w.api(ctx, http.MethodPost, w.base+"/api/atm/sessions", nil, map[string]string{"card": d.Card, "pin": d.PIN}, &out); err != nil {
+		return nil, err
+	}
+	return &machine{w, w.base + "/api/atm/" + url.PathEscape(out.Session)}, nil
+}
+
+func (m *machine) screen(ctx context.Context) (screen, error) {
+	var s screen
+	err := m.w.api(ctx, http.MethodGet, m.base, nil, nil, &s)
+	return s, err
+}
+
+// open opens the window of the proof whose reference the person's own screen shows.
+func (m *machine) open(ctx context.Context, reference string) error {
+	s, err := m.screen(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Pending {
+		if p.Reference == reference {
+			return m.w.api(ctx, http.MethodPost, m.base+"/windows", nil, map[string]string{"proof": p.Proof}, nil)
+		}
+	}
+	return fmt.Errorf("expected %q to wait at the ATM; it shows %d others", reference, len(s.Pending))
+}
+
+// acknowledge says of the one link that waits that its depositor knows of it.
+func (m *machine) acknowledge(ctx context.Context) error {
+	s, err := m.screen(ctx)
+	if err != nil {
+		return err
+	}
+	if len(s.Waiting) != 1 {
+		return fmt.Errorf("expected one link that waits at the ATM for its owner's word; it shows %d", len(s.Waiting))
+	}
+	return m.w.api(ctx, http.MethodPost, m.base+"/acknowledgements", nil, map[string]string{"link": s.Waiting[0].Link}, nil)
+}
