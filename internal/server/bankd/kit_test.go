@@ -226,7 +226,7 @@ func (w *world) ask(code string, change func(*wire.Identity, *wire.AccountLink))
 	}
 	link := wire.AccountLink{
 		Type: wire.TypeAccountLink, Service: "maru", Subject: a.subject, Level: 2,
-		Limits: wire.Limits{PerDebit: 50_000, Per24h: 100_000, Per30Days: 300_000}, ValidUntil: "2027-11-22", Device: a.device.Device(),
+		Limits: wire.Limits{PerDebit: 50_000, Per24h: 100_000, Per30Days: 300_000}, ValidUntil: clock.Day(w.clock().AddDate(1, 0, -1)), Device: a.device.Device(),
 	}
 	a.who = wire.Identity{Header: a.header(), Request: a.request, Subject: a.subject, Level: 2,
 		NameKana: "サトウ ハナコ", BirthDate: "1985-04-01", Phone: "+819011112222"}
@@ -520,3 +520,5 @@ func wants(t testing.TB, err error, kind fault.Kind) {
 }
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func systemNow() time.Time { return clock.System() }
