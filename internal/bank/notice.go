@@ -84,6 +84,9 @@ type NoticeStore interface {
 	NoticesOf(ctx context.Context, acc AccountID, kind EventKind, since time.Time) ([]Notice, error)
 	// NoticesOfRequest lists the notices of a link request, oldest first.
 	NoticesOfRequest(ctx context.Context, r id.Request) ([]Notice, error)
+	// TakeTyped counts a try to type the number of a request's e-mails, before it is judged; false once there
+	// were most.
+	TakeTyped(ctx context.Context, r id.Request, most int) (allowed bool, err error)
 	// Delivered records the first proof that a notice arrived; it says whether this was the first.
 	Delivered(ctx context.Context, ntc string, at time.Time) (first bool, err error)
 }
@@ -281,10 +284,16 @@ func (b *Bank) arrived(ctx context.Context, n Notice) error {
 	return b.ReceiptArrived(ctx, Receipt{Request: n.Request, Channel: n.Channel, Ref: n.ID, At: at})
 }
 
+// typedTries is how often a number may be typed for one request: it has eight digits.
+const typedTries = 5
+
 // Typed takes the reference that somebody read in the e-mail of a link request and typed into the
-// consenting session: who can read the depositor's mail saw the notice. It says whether it is right; the
-// caller counts the tries.
+// consenting session: who can read the depositor's mail saw the notice. It says whether it is right; after
+// typedTries nothing is.
 func (b *Bank) Typed(ctx context.Context, r id.Request, reference string) (bool, error) {
+	if allowed, err := b.Store.TakeTyped(ctx, r, typedTries); err != nil || !allowed {
+		return false, err
+	}
 	notices, err := b.Store.NoticesOfRequest(ctx, r)
 	if err != nil {
 		return false, err

@@ -233,6 +233,41 @@ func TestRequestNoticesBecomeADigest(t *testing.T) {
 	}
 }
 
+func TestTypedReferenceHasFiveTries(t *testing.T) {
+	w := newTeller(t)
+	acc := w.hanako()
+	ask := func() (id.Request, string) {
+		r := id.Request(id.Random("req"))
+		must(t, w.Store.Commit(t.Context(), bank.PutRequest{Request: bank.Request{
+			ID: r, Service: maru, State: bank.RequestIdentified, URIHash: id.Random("x"), Reference: id.Random("x"), Version: 1,
+		}}))
+		must(t, w.TellNow(t.Context(), bank.Event{Kind: bank.EventRequest, Account: acc.ID, Request: r, Service: maru, At: w.time}))
+		for _, m := range w.deliver().said {
+			if _, after, ok := strings.Cut(m.text, "bank's page: "); ok {
+				return r, after[:9]
+			}
+		}
+		t.Fatal("no mail with a number")
+		return "", ""
+	}
+	r, number := ask()
+	if ok, err := w.Typed(t.Context(), r, strings.ReplaceAll(number, "-", " ")); !ok || err != nil {
+		t.Errorf("the right one: %v %v", ok, err)
+	}
+	if receipts, err := w.store.ReceiptsOf(t.Context(), r); err != nil || len(receipts) != 1 || receipts[0].Channel != bank.Email {
+		t.Errorf("receipts: %+v %v", receipts, err)
+	}
+	other, number := ask()
+	for range 5 {
+		if ok, err := w.Typed(t.Context(), other, "0000-0000"); ok || err != nil {
+			t.Errorf("a wrong one: %v %v", ok, err)
+		}
+	}
+	if ok, err := w.Typed(t.Context(), other, number); ok || err != nil {
+		t.Errorf("the right one after five: %v %v", ok, err)
+	}
+}
+
 func TestStopLinkOfANotice(t *testing.T) {
 	w := newTeller(t)
 	acc := w.hanako()

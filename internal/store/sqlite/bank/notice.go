@@ -60,3 +60,18 @@ func (s *Store) Delivered(ctx context.Context, ntc string, at time.Time) (first 
 	})
 	return first, writeErr("Delivered", err)
 }
+
+// TakeTyped implements bank.NoticeStore.
+func (s *Store) TakeTyped(ctx context.Context, r id.Request, most int) (allowed bool, err error) {
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE notice SET tries = tries + 1
+			WHERE request = ?1 AND request <> '' AND channel = 'email' AND tries < ?2`, r, most)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		allowed = n > 0
+		return err
+	})
+	return allowed, writeErr("TakeTyped", err)
+}
