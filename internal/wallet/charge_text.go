@@ -34,6 +34,13 @@ func textLimited(left money.Yen) fault.Text {
 	}
 }
 
+func textUntilProof(left money.Yen) fault.Text {
+	return fault.Text{
+		JA: fmt.Sprintf("この口座からは、銀行のサイトでパスキーかATMで確認するまで、24時間に合計5,000円までです。あと%sチャージできます。", left),
+		EN: fmt.Sprintf("At most 5,000 yen in 24 hours can be charged from this account until you confirm the link at your bank, with a passkey or at an ATM; ¥%s is left.", left.Digits()),
+	}
+}
+
 func textHolderCap(limit money.Yen) fault.Text {
 	return fault.Text{
 		JA: fmt.Sprintf("残高の上限（%s）を超えるため、チャージできません。", limit),
@@ -80,7 +87,7 @@ func linkText(state wire.LinkState, reason string) (rule string, text fault.Text
 	case wire.LinkWaiting:
 		return "L8", textWaiting
 	case wire.LinkSuspended:
-		if reason == "stopped_by_depositor" {
+		if reason == "stopped_by_depositor" || reason == "all_stopped_by_depositor" {
 			return "D2", textStopped
 		}
 		return "L9", textSuspended

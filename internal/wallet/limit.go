@@ -110,6 +110,8 @@ func chargeable(l Link, now time.Time, amount money.Yen, left Left) error {
 		return fault.Refuse("M1", op, textOverLimit(ledger.Month, left.Month))
 	case amount > left.Room:
 		return fault.Refuse("M6", op, textHolderRoom(left.Room))
+	case amount > left.OverLink && left.Limited && l.UntilProof:
+		return fault.Refuse("L13", op, textUntilProof(left.OverLink))
 	case amount > left.OverLink && left.Limited:
 		return fault.Refuse("L9", op, textLimited(left.OverLink))
 	case amount > left.OverLink:

@@ -27,6 +27,7 @@ type chargePage struct {
 	Left  wallet.Left
 	Most  money.Yen
 	Shut  []shutLink // links that cannot be charged from now
+	Rule  string     // that refuses what was typed
 	None  bool       // there is nothing to charge from
 	Level int
 }
@@ -111,6 +112,7 @@ func (s *Server) doCharge(w http.ResponseWriter, r *http.Request, h wallet.Holde
 		switch fault.Of(err) {
 		case fault.Refused, fault.Invalid:
 			page.Form.Fail("amount", fault.PublicOf(err))
+			page.Rule = fault.RuleOf(err)
 		default:
 			if err != nil {
 				return err
