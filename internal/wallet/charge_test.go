@@ -608,8 +608,11 @@ func TestLinkThatCannotBeChargedFrom(t *testing.T) {
 		"cooling": {func(l *wallet.Link) {
 			l.Reported, l.CoolingUntil, l.LimitedUntil = wire.LinkCooling, now.Add(time.Hour), now.Add(25*time.Hour)
 		}, "L9"},
-		"waiting":   {func(l *wallet.Link) { l.Reported, l.ReceiptUntil = wire.LinkWaiting, now.Add(time.Hour) }, "L8"},
-		"stopped":   {func(l *wallet.Link) { l.Reported, l.Reason = wire.LinkSuspended, "stopped_by_depositor" }, "D2"},
+		"waiting": {func(l *wallet.Link) { l.Reported, l.ReceiptUntil = wire.LinkWaiting, now.Add(time.Hour) }, "L8"},
+		"stopped": {func(l *wallet.Link) { l.Reported, l.Reason = wire.LinkSuspended, "stopped_by_depositor" }, "D2"},
+		"all stopped": {func(l *wallet.Link) {
+			l.Reported, l.Reason = wire.LinkSuspended, "all_stopped_by_depositor"
+		}, "D2"},
 		"suspended": {func(l *wallet.Link) { l.Reported, l.Reason = wire.LinkSuspended, "device_changed" }, "L9"},
 		"revoked":   {func(l *wallet.Link) { l.Reported = wire.LinkRevoked }, "M13"},
 		"expired":   {func(l *wallet.Link) { l.ValidUntil = now.Add(-time.Second) }, "M13"},
@@ -636,6 +639,12 @@ func TestLinkThatCannotBeChargedFrom(t *testing.T) {
 		_, err := w.agree(p, 1_001)
 		refusedBy(t, err, "L9")
 		w.charge(p, 1_000)
+	})
+	t.Run("limited until a strong proof", func(t *testing.T) {
+		p := w.person(bankA, 50_000)
+		w.update(&p.link, func(l *wallet.Link) { l.Reported, l.UntilProof = wire.LinkLimited, true })
+		_, err := w.AskCharge(t.Context(), p.sub, p.link.ID, 5_001)
+		refusedBy(t, err, "L13")
 	})
 	t.Run("another's", func(t *testing.T) {
 		p, q := w.person(bankA, 50_000), w.person(bankA, 50_000)
