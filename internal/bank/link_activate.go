@@ -285,14 +285,11 @@ func (b *Bank) reportOn(ctx context.Context, id id.Request) (string, error) {
 // notice never arrived, and links past their last day. It returns how many it ended.
 func (b *Bank) Sweep(ctx context.Context) (int, error) {
 	now, n := b.Now(), 0
-	requests, err := b.Store.RequestsToEnd(ctx, now.Add(-RedeemLife), 500)
+	requests, err := b.Store.RequestsToEnd(ctx, now, 500)
 	if err != nil {
 		return 0, err
 	}
 	for _, r := range requests {
-		if now.Before(r.until()) {
-			continue
-		}
 		why := "timeout"
 		if r.State == RequestWaiting {
 			why = "no_receipt"

@@ -32,7 +32,7 @@ func compare(who wire.Identity, f onFile) Match {
 	m := Match{
 		Name:  kana.Match(who.NameKana, f.Account.HolderKana).String(),
 		Birth: who.BirthDate != "" && who.BirthDate == f.Account.BirthDate,
-		Phone: "none on file",
+		Phone: noPhone,
 	}
 	for _, c := range f.Contacts {
 		if c.Channel != SMS || !c.Current() {
@@ -46,6 +46,9 @@ func compare(who wire.Identity, f onFile) Match {
 	}
 	return m
 }
+
+// noPhone is a Match's word for an account without a phone.
+const noPhone = "none on file"
 
 // Full says that nothing speaks against the person; near that only a strong proof will do.
 func (m Match) Full() (full, near bool) {

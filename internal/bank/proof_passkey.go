@@ -104,7 +104,7 @@ func (b *Bank) FinishPasskey(ctx context.Context, p Proof, response []byte) (Pos
 		return Possession{}, err
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
-	if err != nil || p.Account == "" {
+	if err != nil || p.Account == "" || p.CardOnly {
 		return Possession{}, errNotProved
 	}
 	user, rows, err := b.passkeyUser(ctx, p.Account)

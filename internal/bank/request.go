@@ -127,8 +127,8 @@ type RequestStore interface {
 	RequestByURI(ctx context.Context, hash string) (Request, error)
 	// RequestByCode reads one by the hash of its authorization code, used or not.
 	RequestByCode(ctx context.Context, hash string) (Request, error)
-	// RequestsToEnd lists unfinished requests pushed before a moment, oldest first, for the sweeper.
-	RequestsToEnd(ctx context.Context, before time.Time, n int) ([]Request, error)
+	// RequestsToEnd lists requests that have run out of time (SessionLife, RedeemLife, ReceiptLife), for the sweeper.
+	RequestsToEnd(ctx context.Context, now time.Time, n int) ([]Request, error)
 }
 
 // LinkRows keeps links.

@@ -40,7 +40,7 @@ func (b *Bank) Enter(ctx context.Context, r *Request, at Place) error {
 	p := Proof{Purpose: ForLink, Browser: r.Session, Reference: r.Reference, Request: r.ID, Service: r.Service, Cap: capText(d.Limits)}
 	rows := []ledger.Write{b.decision(r.Reference, now, map[string]any{"step": "match", "match": m, "result": reason, "place": at})}
 	if reason == "" {
-		p.Account, p.Near, p.Holder = file.Account.ID, near, who.NameKana
+		p.Account, p.Near, p.CardOnly, p.Holder = file.Account.ID, near, m.Phone == noPhone, who.NameKana
 		r.Account, r.Holder = file.Account.ID, who.NameKana
 		told, err := b.Tell(ctx, Event{Kind: EventRequest, Account: r.Account, Request: r.ID, Service: r.Service, At: now})
 		if err != nil {

@@ -251,7 +251,7 @@ func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err er
 // run sends what the outbox holds and ends what has run out of time, until ctx ends.
 func (t *tenant) run(ctx context.Context) error {
 	runner := outbox.NewRunner(t.store.Outbox(), outbox.Options{
-		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4,
+		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4, Poll: time.Second, // new messages wake it
 		Failed: func(m outbox.Message, err error) {
 			t.s.env.Log.Warn("outbox", "bank", string(t.bank.Profile.Code), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
 		},

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +79,12 @@ func must(t testing.TB, err error) {
 // newWorld opens the banks 0149 and 0150 at noon of 2026-11-23 in Tokyo.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, observe.Discard())
+}
+
+// newWorldWith is newWorld with a log.
+func newWorldWith(t testing.TB, log *slog.Logger) *world {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	_, port, err := net.SplitHostPort(ln.Addr().String())
@@ -90,7 +97,7 @@ func newWorld(t testing.TB) *world {
 	cfg := w.config(t.TempDir(), port)
 	must(t, Migrate(t.Context(), cfg))
 	w.server, err = Open(t.Context(), cfg, Env{
-		Now: w.clock, Rand: rand.Reader, Log: observe.Discard(), Transport: w,
+		Now: w.clock, Rand: rand.Reader, Log: log, Transport: w,
 		Wait: func(_ context.Context, left time.Duration) { w.locked(func() { w.waited = append(w.waited, left) }) },
 	})
 	must(t, err)

@@ -1,6 +1,8 @@
 package bankd
 
 import (
+	crand "crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -352,7 +354,10 @@ func TestRefusal09_AssertionAlgorithmsAndKeys(t *testing.T) {
 	other.KeyID = good.KeyID
 	public, err := json.Marshal(good.Public())
 	must(t, err)
+	rsaKey, err := rsa.GenerateKey(crand.Reader, 2048)
+	must(t, err)
 	for name, text := range map[string]string{
+		"RS256":       w.forged(w.claims(nil), jose.RS256, jose.JSONWebKey{Key: rsaKey, KeyID: good.KeyID}, nil),
 		"foreign kid": w.forged(w.claims(nil), jose.ES256, foreign, nil),
 		"other key":   w.forged(w.claims(nil), jose.ES256, other, nil),
 		"HS256":       w.forged(w.claims(nil), jose.HS256, jose.JSONWebKey{Key: public, KeyID: good.KeyID}, nil),

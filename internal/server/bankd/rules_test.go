@@ -1,10 +1,15 @@
 package bankd
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +22,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/notify"
+	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -542,4 +548,104 @@ func mask(p page) string {
 		text = m.ReplaceAllString(text, "x")
 	}
 	return text
+}
+
+// TestWithoutAPhoneOnlyTheCardProves: a passkey proves nothing where the bank has no phone to compare (L6).
+func TestWithoutAPhoneOnlyTheCardProves(t *testing.T) {
+	w := newWorld(t)
+	acc := w.hanako("0149", nil)
+	key := w.enrol("0149", acc)
+	contacts, err := w.banks["0149"].store.Contacts(t.Context(), acc.ID)
+	must(t, err)
+	for _, c := range contacts {
+		if c.Channel == bank.SMS {
+			must(t, w.banks["0149"].bank.RemoveContact(t.Context(), acc.ID, c.ID))
+		}
+	}
+	w.forward(31 * 24 * time.Hour)
+	a, b := w.ask("0149", nil), w.browser()
+	a.enter(b, a.push().AuthorizationURL)
+	if w.request(a).Account == "" {
+		t.Fatal("an account without a phone matches nobody")
+	}
+	if p := key.use(a, b); !strings.Contains(p.body, "確認できませんでした") {
+		t.Fatalf("by passkey: %d", p.status)
+	}
+	m, err := w.atm("0149", "card-hanako", hanakoPIN)
+	must(t, err)
+	must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": m.show().Pending[0].Proof}, nil))
+	if p := a.post(b); !strings.Contains(p.body, "暗証番号を入力") {
+		t.Fatalf("by card: %d", p.status)
+	}
+}
+
+// TestNoSecretLies greps the bank's files and its log after a whole link for everything that opens something.
+func TestNoSecretLies(t *testing.T) {
+	var log lockedBuffer
+	w := newWorldWith(t, observe.NewLogger(&log, "bank", slog.LevelDebug))
+	w.hanako("0149", nil)
+	a, b := w.ask("0149", nil), w.browser()
+	pushed := a.push()
+	a.enter(b, pushed.AuthorizationURL)
+	a.proveByCode(b)
+	b.post(a.base(), "/pin", url.Values{"pin": {hanakoPIN}})
+	code := a.consent(b, true)
+	g, err := a.exchange(code)
+	must(t, err)
+	_, err = a.activate(g, a.rs)
+	must(t, err)
+	m, err := w.atm("0149", "card-hanako", hanakoPIN)
+	must(t, err)
+	u, err := url.Parse(pushed.AuthorizationURL)
+	must(t, err)
+	secrets := map[string]string{
+		"request_uri": strings.TrimPrefix(u.Query().Get("request_uri"), bank.URIPrefix), "authorization code": code, "token": g.Token,
+		"rs": a.rs, "browser cookie": b.cookies[strings.TrimPrefix(w.issuer("0149"), "http://")][linkCookie],
+		"ATM session": m.session, "verifier": a.verifier, "sealed identity": a.sealed, "number of the mail": strings.ReplaceAll(w.typed(), "-", ""),
+	}
+	files := map[string][]byte{"the log": log.Bytes()}
+	must(t, filepath.WalkDir(w.server.cfg.Data.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files[filepath.Base(path)], err = os.ReadFile(path)
+		return err
+	}))
+	if len(files) < 5 || len(files["the log"]) == 0 || !strings.Contains(string(files["the log"]), "POST /link/{r}/pin") {
+		t.Fatalf("%d files, log of %d bytes", len(files), len(files["the log"]))
+	}
+	for name, text := range files {
+		for what, secret := range secrets {
+			if secret == "" {
+				t.Fatalf("no %s", what)
+			}
+			if strings.Contains(string(text), secret) && (what != "sealed identity" || name == "the log") {
+				t.Errorf("%s lies in %s", what, name)
+			}
+		}
+	}
+	for _, word := range []string{`"pin"`, hanakoPIN + `"`, "credential"} {
+		if strings.Contains(string(files["the log"]), word) {
+			t.Errorf("the log says %s", word)
+		}
+	}
+}
+
+// lockedBuffer is a buffer that many may write to.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// Bytes is what was written so far.
+func (b *lockedBuffer) Bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.buf.Bytes())
 }

@@ -12,10 +12,10 @@ func putProof(ctx context.Context, tx *sql.Tx, w bank.PutProof) error {
 	p := w.Proof
 	if w.IfVersion == 0 {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO proof (id, purpose, account, near, browser, reference, request, service, holder, cap, code_hash, code_until_us,
+			INSERT INTO proof (id, purpose, account, near, card_only, browser, reference, request, service, holder, cap, code_hash, code_until_us,
 				codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, version)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, 1)`,
-			p.ID, p.Purpose, p.Account, p.Near, p.Browser, p.Reference, p.Request, p.Service, p.Holder, p.Cap, p.CodeHash, us(p.CodeUntil),
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, 1)`,
+			p.ID, p.Purpose, p.Account, p.Near, p.CardOnly, p.Browser, p.Reference, p.Request, p.Service, p.Holder, p.Cap, p.CodeHash, us(p.CodeUntil),
 			p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.CreatedAt))
 		return err
 	}
@@ -27,13 +27,13 @@ func putProof(ctx context.Context, tx *sql.Tx, w bank.PutProof) error {
 	return conditional("putProof", res, err)
 }
 
-const proofColumns = `id, purpose, account, near, browser, reference, request, service, holder, cap, code_hash, code_until_us,
+const proofColumns = `id, purpose, account, near, card_only, browser, reference, request, service, holder, cap, code_hash, code_until_us,
 	codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, version`
 
 func scanProof(row scanner) (bank.Proof, error) {
 	var p bank.Proof
 	var codeUntil, window, until, proved, created int64
-	err := row.Scan(&p.ID, &p.Purpose, &p.Account, &p.Near, &p.Browser, &p.Reference, &p.Request, &p.Service, &p.Holder, &p.Cap,
+	err := row.Scan(&p.ID, &p.Purpose, &p.Account, &p.Near, &p.CardOnly, &p.Browser, &p.Reference, &p.Request, &p.Service, &p.Holder, &p.Cap,
 		&p.CodeHash, &codeUntil, &p.CodesAsked, &p.Tries, &p.Challenge, &window, &until, &p.Kind, &proved, &created, &p.Version)
 	p.CodeUntil, p.WindowAt, p.Until, p.ProvedAt, p.CreatedAt = moment(codeUntil), moment(window), moment(until), moment(proved), moment(created)
 	return p, err

@@ -75,9 +75,14 @@ func (s *Store) RequestByCode(ctx context.Context, hash string) (bank.Request, e
 }
 
 // RequestsToEnd implements bank.RequestStore.
-func (s *Store) RequestsToEnd(ctx context.Context, before time.Time, n int) ([]bank.Request, error) {
+func (s *Store) RequestsToEnd(ctx context.Context, now time.Time, n int) ([]bank.Request, error) {
 	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+requestColumns+` FROM link_request
-		WHERE state NOT IN ('done', 'dead') AND pushed_us < ?1 ORDER BY pushed_us LIMIT ?2`, us(before), n)
+		WHERE state NOT IN ('done', 'dead') AND CASE
+			WHEN state IN ('consented', 'redeemed') THEN consented_us <= ?2
+			WHEN state = 'waiting' THEN answered_us <= ?3
+			ELSE pushed_us <= ?1 END
+		ORDER BY pushed_us LIMIT ?4`,
+		us(now.Add(-bank.SessionLife)), us(now.Add(-bank.RedeemLife)), us(now.Add(-bank.ReceiptLife)), n)
 	return list("RequestsToEnd", rows, err, scanRequest)
 }
 

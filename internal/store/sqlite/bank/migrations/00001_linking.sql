@@ -100,6 +100,7 @@ CREATE TABLE proof (
     purpose          TEXT NOT NULL,
     account          TEXT NOT NULL,
     near             INTEGER NOT NULL,
+    card_only        INTEGER NOT NULL,
     browser          TEXT NOT NULL,
     reference        TEXT NOT NULL,
     request          TEXT NOT NULL,
