@@ -55,6 +55,19 @@ type Options struct {
 
 	// WithoutRoles leaves the roles out: a test runs them as programs of their own.
 	WithoutRoles bool
+	// Line is what a role ("hub", "maru", "sora", "bank") makes its calls to others through; nil: a line that
+	// loses nothing.
+	Line func(role string) http.RoundTripper
+	// Clock is the world's clock, for who moves it by less than an hour; nil: one of its own.
+	Clock *clock.Movable
+}
+
+// line is the way of a role to the others; nil lets it take its own.
+func (o Options) line(role string) http.RoundTripper {
+	if o.Line == nil {
+		return nil
+	}
+	return o.Line(role)
 }
 
 // world is dev, running.
@@ -112,7 +125,10 @@ func prepare(o Options) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{o: o, l: layout{dir}, ports: Ports{o.PortBase}, clock: &clock.Movable{}}
+	w := &world{o: o, l: layout{dir}, ports: Ports{o.PortBase}, clock: o.Clock}
+	if w.clock == nil {
+		w.clock = &clock.Movable{}
+	}
 	if o.Reset {
 		if err := reset(w.l); err != nil {
 			return nil, err
@@ -300,7 +316,7 @@ func (w *world) openHub(ctx context.Context) (role, error) {
 	if err := hubd.Migrate(ctx, cfg); err != nil {
 		return nil, err
 	}
-	s, err := hubd.Open(ctx, cfg, hubd.Env{Now: w.clock.Now, Log: log, Audit: audit})
+	s, err := hubd.Open(ctx, cfg, hubd.Env{Now: w.clock.Now, Log: log, Audit: audit, Transport: w.o.line("hub")})
 	if err != nil {
 		return nil, err
 	}
@@ -320,7 +336,7 @@ func (w *world) openWallet(ctx context.Context, service service) (role, error) {
 	if err := walletd.Migrate(ctx, cfg); err != nil {
 		return nil, err
 	}
-	s, err := walletd.Open(ctx, cfg, walletd.Env{Now: w.clock.Now, Log: log, Audit: audit})
+	s, err := walletd.Open(ctx, cfg, walletd.Env{Now: w.clock.Now, Log: log, Audit: audit, Transport: w.o.line(name)})
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +355,7 @@ func (w *world) openBanks(ctx context.Context) (role, error) {
 	if err := bankd.Migrate(ctx, cfg); err != nil {
 		return nil, err
 	}
-	s, err := bankd.Open(ctx, cfg, bankd.Env{Now: w.clock.Now, Log: log, Audit: audit})
+	s, err := bankd.Open(ctx, cfg, bankd.Env{Now: w.clock.Now, Log: log, Audit: audit, Transport: w.o.line("bank")})
 	if err != nil {
 		return nil, err
 	}
