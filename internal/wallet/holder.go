@@ -101,14 +101,27 @@ func (w *Wallet) FindHolder(ctx context.Context, typed string) (Holder, error) {
 // now, a chip or a reviewer later, calls this and nothing else. Where it changes who the holder is said to be,
 // the banks of her links hear of it and suspend them until they have matched her again (L9).
 func (w *Wallet) Prove(ctx context.Context, sub id.Subject, ev identity.Evidence) (Holder, error) {
-	const op = "wallet.Prove"
+	document := w.Secrets.MAC("document", ev.Document.Fingerprint()...)
+	person := w.Secrets.MAC("person", identity.Person(ev.NameKana, ev.BirthDate)...)
+	for try := 0; ; try++ {
+		h, err := w.prove(ctx, sub, ev, document, person)
+		if err == nil {
+			w.Wake()
+			return h, nil
+		}
+		// Somebody else was proved with this document, or the holder changed meanwhile: judged anew, it shows which.
+		if fault.Of(err) != fault.Conflict || try == 3 {
+			return Holder{}, err
+		}
+	}
+}
+
+func (w *Wallet) prove(ctx context.Context, sub id.Subject, ev identity.Evidence, document, person []byte) (Holder, error) {
 	now := w.Now()
 	h, err := w.Store.Holder(ctx, sub)
 	if err != nil {
 		return Holder{}, err
 	}
-	document := w.Secrets.MAC("document", ev.Document.Fingerprint()...)
-	person := w.Secrets.MAC("person", identity.Person(ev.NameKana, ev.BirthDate)...)
 	others, err := w.Store.Proved(ctx, document, person)
 	if err != nil {
 		return Holder{}, err
@@ -123,18 +136,8 @@ func (w *Wallet) Prove(ctx context.Context, sub id.Subject, ev identity.Evidence
 	}
 	h.Level = proof.Level
 	put := w.putHolder(h, h.Version)
-	rows = append(rows, put,
-		PutProof{Subject: sub, Proof: proof, DocumentMark: document, PersonMark: person, GrantedAt: now})
-	if err := w.Store.Commit(ctx, rows...); err != nil {
-		if fault.Of(err) == fault.Conflict { // somebody else was proved with this document meanwhile
-			return Holder{}, &fault.Error{Kind: fault.Refused, Op: op, Rule: "L5", Err: err, Public: fault.Text{
-				JA: "この書類の方は、すでにこのサービスの口座をお持ちです。",
-				EN: "The holder of this document already has an account at this service."}}
-		}
-		return Holder{}, err
-	}
-	w.Wake()
-	return put.Holder, nil
+	rows = append(rows, put, PutProof{Subject: sub, Proof: proof, DocumentMark: document, PersonMark: person, GrantedAt: now})
+	return put.Holder, w.Store.Commit(ctx, rows...)
 }
 
 // identityChanged is what must be written beside a new proof where it differs from the one before.

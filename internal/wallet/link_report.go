@@ -88,7 +88,8 @@ func (w *Wallet) linkRows(ctx context.Context, l Link, ask Ask, rep wire.LinkRep
 	rows := []ledger.Write{PutLink{l, was}}
 	if newer && rep.State != wire.LinkDead && (ask.Stage == AskReturned || ask.Stage == AskDead) {
 		askWas := ask.Version
-		ask.Stage, ask.Link, ask.EndedAt, ask.RS, ask.Version = AskLinked, l.ID, w.Now(), "", askWas+1
+		ask.to(AskLinked)
+		ask.Link, ask.EndedAt, ask.RS = l.ID, w.Now(), ""
 		rows = append(rows, PutAsk{ask, askWas})
 	}
 	if newer && rep.State == wire.LinkDead && ask.Stage == AskReturned {

@@ -80,7 +80,8 @@ func (w *Wallet) redeemLater(ctx context.Context, a Ask, b Back) (Ask, error) {
 		return Ask{}, fault.New(fault.Internal, "wallet.Returned", err)
 	}
 	was := a.Version
-	a.Stage, a.ReturnedAt, a.Version = AskReturned, w.Now(), was+1
+	a.to(AskReturned)
+	a.ReturnedAt = w.Now()
 	err = w.Store.Commit(ctx, PutAsk{a, was}, outbox.Message{Kind: KindRedeem, Key: string(a.Request), Payload: payload})
 	if fault.Of(err) == fault.Conflict && err != nil { // the same redirect a second time, at the same moment
 		return Ask{}, returnRefused("wallet.Returned", fault.Gone, err)

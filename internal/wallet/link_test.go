@@ -2,7 +2,10 @@ package wallet_test
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -456,5 +459,35 @@ func TestBrowserGoesToTheBankAlone(t *testing.T) {
 		if a, err := p.RequestLink(t.Context(), h, bankA); fault.Of(err) != fault.Unavailable {
 			t.Errorf("the browser would go to %s: %v", a.URL, err)
 		}
+	}
+}
+
+// The drawing of a request's life in docs/states.md is the table that the code obeys.
+func TestDrawnStagesOfARequest(t *testing.T) {
+	text, err := os.ReadFile("../../docs/states.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## A request for a link at the service\n")
+	if !found {
+		t.Fatal("docs/states.md has no section of a request")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	drawn := map[wallet.AskStage][]wallet.AskStage{}
+	for _, arrow := range regexp.MustCompile(`(?m)^\s+(\w+) --> (\w+)$`).FindAllStringSubmatch(section, -1) {
+		from := wallet.AskStage(arrow[1])
+		drawn[from] = append(drawn[from], wallet.AskStage(arrow[2]))
+	}
+	for from, next := range wallet.AskStages() {
+		if slices.Sort(next); !slices.Equal(next, slices.Sorted(slices.Values(drawn[from]))) {
+			t.Errorf("from %s the code allows %v, the drawing shows %v", from, next, drawn[from])
+		}
+		delete(drawn, from)
+		if !strings.Contains(section, "`"+string(from)+"`") {
+			t.Errorf("the table does not explain %s", from)
+		}
+	}
+	if len(drawn) != 0 {
+		t.Errorf("drawn but not in the code: %v", drawn)
 	}
 }

@@ -232,6 +232,9 @@ func TestProveRace(t *testing.T) {
 	for _, h := range subjects {
 		done.Go(func() {
 			_, err := p.Prove(t.Context(), h.Subject, evidence(p.Now(), "サトウ ハナコ", "1985-04-01", "309012345620"))
+			if err != nil && fault.RuleOf(err) != "L5" {
+				t.Errorf("not refused under L5: %v", err)
+			}
 			won <- err == nil
 		})
 	}

@@ -38,7 +38,7 @@ func (m Messages) SealBrowser(ctx context.Context, to id.Issuer, rs string) (str
 	if err != nil {
 		return "", err
 	}
-	return wire.Seal(key, []byte(rs), "kozamori-browser")
+	return wire.Seal(key, []byte(rs), wire.CtyBrowser)
 }
 
 func (m Messages) sealKey(ctx context.Context, to id.Issuer) (wire.PublicSealKey, error) {

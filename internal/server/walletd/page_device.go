@@ -2,6 +2,7 @@ package walletd
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -21,6 +22,14 @@ type accountPage struct {
 	Synced  bool
 }
 
+// nationalPhone shows a Japanese number as people dial it.
+func nationalPhone(e164 string) string {
+	if rest, ok := strings.CutPrefix(e164, "+81"); ok {
+		return "0" + rest
+	}
+	return e164
+}
+
 func (accountPage) Template() string { return "account.html" }
 
 func (s *Server) pageAccount(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
@@ -28,7 +37,7 @@ func (s *Server) pageAccount(w http.ResponseWriter, r *http.Request, h wallet.Ho
 	if err != nil {
 		return err
 	}
-	page := accountPage{Subject: string(h.Subject), Proved: h.Level >= identity.Proved, Email: h.Email, Phone: h.Phone,
+	page := accountPage{Subject: string(h.Subject), Proved: h.Level >= identity.Proved, Email: h.Email, Phone: nationalPhone(h.Phone),
 		Device: d.AddedAt, Synced: d.Keys.Synced}
 	if page.Proved {
 		p, err := s.store.Proof(r.Context(), h.Subject)

@@ -79,7 +79,7 @@ type bankRow struct {
 func (b bankRow) Open() bool { return b.State == wallet.BankOpen }
 
 func bankField() web.Field {
-	return web.Field{Name: "bank", Kind: web.SuggestField, Suggest: "/links/banks", Max: 60, Optional: true,
+	return web.Field{Name: "bank", Kind: web.SuggestField, Suggest: "/links/banks", Max: 60,
 		Label: fault.Text{JA: "銀行をさがす", EN: "Find your bank"},
 		Hint:  fault.Text{JA: "漢字・かな・ローマ字・銀行コードのどれでも", EN: "By name, kana, romaji or bank code"}}
 }

@@ -122,7 +122,15 @@ func (p stepsPage) Phone() bool { return p.Errand.Step == wallet.GivePhone }
 func (p stepsPage) Device() bool { return p.Errand.Step == wallet.AddDevice }
 
 func (s *Server) errand(r *http.Request, at ...wallet.Step) (wallet.Errand, error) {
-	return s.wallet.Errand(r.Context(), s.sessions.GetString(r.Context(), keyErrand), at...)
+	e, err := s.wallet.Errand(r.Context(), s.sessions.GetString(r.Context(), keyErrand), at...)
+	if err != nil || e.Kind == wallet.SignUp || e.Kind == wallet.Recover {
+		return e, err
+	}
+	// A change is for whoever is signed in, and only as long as she is.
+	if h, err := s.holder(r); err != nil || h.Subject != e.Subject {
+		return wallet.Errand{}, fault.New(fault.Gone, "walletd.errand", err)
+	}
+	return e, nil
 }
 
 func (s *Server) pageSteps(w http.ResponseWriter, r *http.Request) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -59,9 +60,14 @@ func (s *Server) connect() error {
 	}
 	banks := wire.Keyring{}
 	for _, b := range s.cfg.Banks {
-		if banks[b.Issuer], err = keyfile.ReadSet(b.Keys); err != nil {
+		set, err := keyfile.ReadSet(b.Keys)
+		if err != nil {
 			return err
 		}
+		if _, ok := set.Seal(); !ok || set.Empty() {
+			return fmt.Errorf("%s: a bank's keys are for signing and for encryption", b.Keys)
+		}
+		banks[b.Issuer] = set
 	}
 	if err := s.reachPeople(); err != nil {
 		return err

@@ -131,15 +131,3 @@ func (s *Store) EventsSeen(ctx context.Context) (int64, error) {
 	err := s.db.Read().QueryRowContext(ctx, `SELECT seen FROM hub_events WHERE one = 1`).Scan(&seen)
 	return seen, found("EventsSeen", err)
 }
-
-// LinkCounts implements wallet.LinkStore.
-func (s *Store) LinkCounts(ctx context.Context) (map[wire.LinkState]int, error) {
-	counts := map[wire.LinkState]int{}
-	_, err := all(ctx, s, "LinkCounts", func(r moneyRow) (n int, err error) {
-		var state wire.LinkState
-		err = r.Scan(&state, &n)
-		counts[state] = n
-		return n, err
-	}, `SELECT reported, COUNT(*) FROM links GROUP BY reported`)
-	return counts, err
-}
