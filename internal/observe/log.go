@@ -3,6 +3,7 @@ package observe
 import (
 	"io"
 	"log/slog"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -36,12 +37,29 @@ func clean(groups []string, a slog.Attr) slog.Attr {
 		return slog.Time(slog.TimeKey, a.Value.Time().UTC())
 	}
 	if a.Value.Kind() == slog.KindString {
-		return slog.String(a.Key, short(a.Value.String(), maxValue))
+		return slog.String(a.Key, short(scrub(a.Value.String()), maxValue))
 	}
 	if err, ok := a.Value.Any().(error); ok {
-		return slog.String(a.Key, short(err.Error(), maxValue))
+		return slog.String(a.Key, short(scrub(err.Error()), maxValue))
 	}
 	return a
+}
+
+var (
+	queries = regexp.MustCompile(`(://[^\s"?]*)\?[^\s"]*`)
+	compact = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}`)
+)
+
+// scrub takes the query off every URL in a text and every JWS or JWE out of it: errors of package net/http
+// repeat the URL they failed on, and that may hold a code.
+func scrub(s string) string {
+	if strings.Contains(s, "://") {
+		s = queries.ReplaceAllString(s, "$1?"+hidden)
+	}
+	if strings.Contains(s, "eyJ") {
+		s = compact.ReplaceAllString(s, hidden)
+	}
+	return s
 }
 
 // short cuts s to at most n bytes, at a rune.

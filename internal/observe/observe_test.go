@@ -86,6 +86,25 @@ func TestSensitiveNamesAreHidden(t *testing.T) {
 	}
 }
 
+// An error of a client repeats the URL it failed on; the query does not reach the log, nor does a token.
+func TestURLsAndTokensAreScrubbed(t *testing.T) {
+	_, err := (&http.Client{Timeout: time.Second}).Get("http://127.0.0.1:1/cb?code=c0de-1&state=st-1")
+	var out strings.Builder
+	log := NewLogger(&out, "wallet", slog.LevelInfo)
+	log.Info("x", "err", err, "text", "see https://a.example/x?rs=r-1 and https://b.example/y?z=z-1, or eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJtYXJ1In0.c2ln-1 here")
+	log.Info("plain", "text", "is it so? yes")
+	for _, leak := range []string{"c0de-1", "st-1", "r-1", "z-1", "c2ln-1", "eyJ"} {
+		if strings.Contains(out.String(), leak) {
+			t.Errorf("%s came out: %s", leak, out.String())
+		}
+	}
+	for _, kept := range []string{"http://127.0.0.1:1/cb?[secret]", "and https://b.example/y", " here", "is it so? yes"} {
+		if !strings.Contains(out.String(), kept) {
+			t.Errorf("%q is gone: %s", kept, out.String())
+		}
+	}
+}
+
 type line struct {
 	Level, Msg, Role, Req, Method, Route, Party, Kind, Rule, Err, Panic, At, Extra string
 	Status                                                                         int

@@ -163,6 +163,18 @@ func TestForgedPosts(t *testing.T) {
 	}
 }
 
+// A path that begins like the API's and leads back to a page does not get around the cookie.
+func TestNoWayAroundThroughTheAPI(t *testing.T) {
+	h, _ := app(t, &strings.Builder{})
+	for _, path := range []string{"/v1/../form", "/v1/%2e%2e/form", "/v1/..%2fform", "//v1/../form", "/v1/./../form"} {
+		r := post(path, "")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		if resp := ask(h, r); resp.StatusCode == 200 {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body(t, resp))
+		}
+	}
+}
+
 func TestProgramsNeedNoCookie(t *testing.T) {
 	h, _ := app(t, &strings.Builder{})
 	resp := ask(h, httptest.NewRequest("POST", "https://wallet.example/v1/debits", strings.NewReader("{}")))
