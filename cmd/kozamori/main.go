@@ -19,6 +19,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"dev", "run wallets, hub and banks on this machine", runDev},
+		{"audit", "recompute the books of every role and compare them", runAudit},
 		{"journey", "drive a running dev as people would, and check the books", runJourney},
 	}
 }
