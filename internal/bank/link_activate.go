@@ -52,13 +52,6 @@ func (b *Bank) answer(ctx context.Context, r *Request, sealed string) error {
 	if err != nil || subtle.ConstantTimeCompare([]byte(wire.Hash(string(rs))), []byte(r.Browser)) != 1 {
 		return b.Die(ctx, *r, "other_browser")
 	}
-	gate, err := b.Books.Gate(ctx, AccountGate(r.Account))
-	if err != nil {
-		return err
-	}
-	if gate.Shut != "" {
-		return b.Die(ctx, *r, "stopped_by_depositor")
-	}
 	receipts, err := b.Store.ReceiptsOf(ctx, r.ID)
 	if err != nil {
 		return err
@@ -101,6 +94,13 @@ func Received(proof ProofKind, receipts []Receipt) bool {
 // activate opens the link's gate into cooling-off. answered says that the service gets the report as the
 // answer to its call; otherwise it goes through the outbox.
 func (b *Bank) activate(ctx context.Context, r Request, answered bool) error {
+	account, err := b.Books.Gate(ctx, AccountGate(r.Account))
+	if err != nil {
+		return err
+	}
+	if account.Shut != "" {
+		return b.Die(ctx, r, AllByDepositor)
+	}
 	d := r.Asked()
 	valid, err := validUntil(d.ValidUntil)
 	if err != nil {

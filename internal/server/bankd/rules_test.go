@@ -649,3 +649,100 @@ func (b *lockedBuffer) Bytes() []byte {
 	defer b.mu.Unlock()
 	return bytes.Clone(b.buf.Bytes())
 }
+
+// TestLockedAndWrongPINLookTheSame: two people proved possession; one types a wrong PIN, the other the right
+// one after her account was locked (L3).
+func TestLockedAndWrongPINLookTheSame(t *testing.T) {
+	w := newWorld(t)
+	acc := w.hanako("0149", nil)
+	var pages []string
+	for i, pin := range []string{"0001", hanakoPIN} {
+		a, b := w.ask("0149", nil), w.browser()
+		a.enter(b, a.push().AuthorizationURL)
+		a.proveByCode(b)
+		if i == 1 {
+			for range bank.PINTries {
+				_, _, err := w.banks["0149"].store.TakePINTry(t.Context(), acc.ID, w.clock())
+				must(t, err)
+			}
+		}
+		for range 3 {
+			pages = append(pages, mask(b.post(a.base(), "/pin", url.Values{"pin": {pin}})))
+		}
+		w.forward(25 * time.Hour)
+	}
+	for i := range 3 {
+		if pages[i] != pages[i+3] {
+			t.Errorf("try %d differs:\n%s\n%s", i+1, pages[i], pages[i+3])
+		}
+	}
+}
+
+// TestOthersProofsProveNothing: a passkey of another depositor, and a proof from another request.
+func TestOthersProofsProveNothing(t *testing.T) {
+	w := newWorld(t)
+	w.hanako("0149", nil)
+	thief := w.hanako("0149", func(n *bank.NewAccount) { n.Number, n.CardID = "7777777", "card-thief" })
+	key := w.enrol("0149", thief)
+	w.forward(8 * 24 * time.Hour)
+	a, b := w.ask("0149", nil), w.browser()
+	a.enter(b, a.push().AuthorizationURL)
+	if p := key.use(a, b); !strings.Contains(p.body, "確認できませんでした") {
+		t.Fatalf("another depositor's passkey: %d", p.status)
+	}
+	c := w.browser()
+	other := w.ask("0149", nil)
+	other.enter(c, other.push().AuthorizationURL)
+	bk := w.banks["0149"].bank
+	cookie := c.cookies[strings.TrimPrefix(w.issuer("0149"), "http://")][linkCookie]
+	other.proveByCode(c)
+	held, err := bk.PossessionOf(t.Context(), w.request(other).Proof, cookie, bank.ForLink)
+	must(t, err)
+	mine := w.request(a)
+	if err := bk.TakePossession(t.Context(), &mine, held); !bank.NotProved(err) {
+		t.Errorf("a proof of another request: %v", err)
+	}
+	if _, err := bk.PossessionOf(t.Context(), w.request(other).Proof, cookie, bank.ForPortal); !bank.NotProved(err) {
+		t.Errorf("a proof for a link at the portal: %v", err)
+	}
+	if _, err := bk.PossessionOf(t.Context(), w.request(other).Proof, wire.NewSecret(), bank.ForLink); fault.Of(err) != fault.Gone {
+		t.Errorf("a proof of another browser: %v", err)
+	}
+}
+
+// TestStopAllWhileALinkWaits: what waited for a receipt when everything was stopped never begins.
+func TestStopAllWhileALinkWaits(t *testing.T) {
+	w := newWorld(t)
+	acc := w.hanako("0149", nil)
+	a, b := w.ask("0149", nil), w.browser()
+	a.enter(b, a.push().AuthorizationURL)
+	a.proveByCode(b)
+	b.post(a.base(), "/pin", url.Values{"pin": {hanakoPIN}})
+	g, err := a.exchange(a.consent(b, false))
+	must(t, err)
+	_, err = a.activate(g, a.rs)
+	must(t, err)
+	bk := w.banks["0149"].bank
+	must(t, bk.StopAll(t.Context(), acc.ID))
+	must(t, bk.ReceiptArrived(t.Context(), bank.Receipt{Request: a.request, Channel: bank.Email, At: w.clock()}))
+	if r, err := a.activate(g, a.rs); err != nil || r.State != wire.LinkDead {
+		t.Fatalf("report %+v %v", r, err)
+	}
+}
+
+func TestInterfaceIsDescribed(t *testing.T) {
+	w := newWorld(t)
+	p := w.browser().get(w.issuer("0149") + "/openapi.json")
+	for _, path := range []string{"/v1/activations", "/v1/aborts", "/v1/debits", "/v1/reversals", "/v1/link-changes", "/v1/statements",
+		"/v1/atm/sessions", "/v1/atm/windows", "/v1/atm/acknowledgements", "/v1/atm/cash"} {
+		if !strings.Contains(p.body, `"`+path+`"`) {
+			t.Errorf("%s is not described", path)
+		}
+	}
+	if p := w.browser().get(w.issuer("0149") + "/reference"); p.status != http.StatusOK {
+		t.Errorf("reference page: %d", p.status)
+	}
+	if p := w.browser().get("http://0999.bank.localhost" + w.addr[strings.LastIndex(w.addr, ":"):] + "/"); p.status != http.StatusNotFound {
+		t.Errorf("a bank that is not here: %d", p.status)
+	}
+}
