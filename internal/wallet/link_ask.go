@@ -100,9 +100,12 @@ const (
 	redeemLife   = 15 * time.Minute // after that the bank has let an unredeemed request die
 )
 
-// over says whether a request still being there is of no use any more.
-func (a Ask) over(now time.Time) bool {
-	return a.Stage == AskDead || a.Stage == AskLinked || (a.Stage != AskReturned && !now.Before(a.MadeAt.Add(AskLife)))
+// StageAt is the request's stage at a moment: one that no browser came back from in time is dead (L12).
+func (a Ask) StageAt(now time.Time) AskStage {
+	if (a.Stage == AskMade || a.Stage == AskPushed) && !now.Before(a.MadeAt.Add(AskLife)) {
+		return AskDead
+	}
+	return a.Stage
 }
 
 // Cookie names and makes what the browser that asked keeps, and must bring back: derived from rs, but not what

@@ -56,7 +56,7 @@ func (w *Wallet) Returned(ctx context.Context, b Back) (Ask, error) {
 	case id.Issuer(b.Issuer) != a.Issuer:
 		err = returnRefused(op, fault.Refused, fmt.Errorf("iss is %.100q, not the bank that was asked", b.Issuer))
 		return Ask{}, errors.Join(err, w.endAsk(ctx, a, "wrong_bank", true))
-	case a.over(w.Now()):
+	case a.StageAt(w.Now()) == AskDead:
 		err = returnRefused(op, fault.Gone, errors.New("the request is too old"))
 		return Ask{}, errors.Join(err, w.endAsk(ctx, a, "timeout", true))
 	case b.Error != "" || b.Code == "":

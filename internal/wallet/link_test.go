@@ -404,6 +404,19 @@ func TestRedemptionThatComesToNothing(t *testing.T) {
 	})
 }
 
+func TestReturnTooLate(t *testing.T) {
+	p := newPeople(t)
+	h := p.hanako()
+	b := newBrowser(h.Subject)
+	a := p.ask(b, h, bankA)
+	if a.StageAt(p.Now()) != wallet.AskPushed || a.StageAt(p.Now().Add(wallet.AskLife)) != wallet.AskDead {
+		t.Error("a request does not die of age")
+	}
+	p.clock.Forward(wallet.AskLife)
+	_, err := p.Returned(t.Context(), b.back(a.State, "code", string(bankA)))
+	p.refusedAndAborted(a, err, "timeout")
+}
+
 func TestNotConsented(t *testing.T) {
 	p := newPeople(t)
 	h := p.hanako()

@@ -265,9 +265,9 @@ func (s *Server) pageAsk(w http.ResponseWriter, r *http.Request, h wallet.Holder
 	if a.Subject != h.Subject {
 		return fault.New(fault.NotFound, "walletd.ask", nil)
 	}
-	page := askPage{Request: a.Request, Bank: a.BankName, Stage: a.Stage, Why: deadTexts[a.Reason]}
+	page := askPage{Request: a.Request, Bank: a.BankName, Stage: a.StageAt(s.env.Now()), Why: deadTexts[a.Reason]}
 	if page.Why.JA == "" {
-		page.Why = deadTexts["bank"]
+		page.Why = deadTexts["timeout"]
 	}
 	if a.Link != "" {
 		l, err := s.store.Link(r.Context(), a.Link)
