@@ -2,6 +2,7 @@ package bankd
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,6 +65,7 @@ func looked(t *testing.T, ctx context.Context, url, name string) {
 			for _, f := range found {
 				t.Errorf("%s %s %d: %s", name, lang, width, f)
 			}
+			axe(t, ctx, fmt.Sprintf("%s %s %d", name, lang, width))
 			if dir := os.Getenv("KOZAMORI_SHOTS"); dir != "" {
 				b, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 				must(t, err)
