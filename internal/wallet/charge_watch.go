@@ -8,7 +8,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 )
 
-// watchers lets pages wait for the end of a charge or a payment instead of asking again and again.
+// watchers lets pages wait for the end of a charge instead of asking again and again.
 type watchers struct {
 	mu sync.Mutex
 	on map[string][]chan struct{}

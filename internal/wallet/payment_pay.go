@@ -103,7 +103,6 @@ func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (p
 			Err: errors.New("used or expired")}
 	}
 	pay, err = w.take(ctx, shop, burnt, p, idem)
-	w.ended.tell(string(burnt.Payment))
 	if conflicts(err) { // the same key at the same moment
 		pay, err = w.replay(ctx, idem)
 		return pay, true, err
@@ -228,22 +227,11 @@ func (p Presentation) Over(now time.Time) bool {
 	return p.Decided || !now.Before(p.Code.ExpiresAt) || (!p.Code.BurntAt.IsZero() && p.Code.BurntBy == "")
 }
 
-// AwaitPayment answers what has come of a holder's code, once something has, at the latest after d.
-func (w *Wallet) AwaitPayment(ctx context.Context, sub id.Subject, p PaymentID, d time.Duration) (Presentation, error) {
-	told, stop := w.ended.watch(string(p))
-	defer stop()
-	pr, err := w.presentation(ctx, sub, p)
-	if err != nil || pr.Over(w.Now()) || d == 0 {
-		return pr, err
-	}
-	wait(ctx, told, min(d, pr.Code.ExpiresAt.Sub(w.Now())))
-	return w.presentation(ctx, sub, p)
-}
-
-func (w *Wallet) presentation(ctx context.Context, sub id.Subject, p PaymentID) (Presentation, error) {
+// PresentationOf is what has come of a holder's code; another's is not found.
+func (w *Wallet) PresentationOf(ctx context.Context, sub id.Subject, p PaymentID) (Presentation, error) {
 	code, err := w.Store.PayCode(ctx, p)
 	if err == nil && code.Subject != sub {
-		err = fault.New(fault.NotFound, "wallet.presentation", errors.New("another holder's"))
+		err = fault.New(fault.NotFound, "wallet.PresentationOf", errors.New("another holder's"))
 	}
 	if err != nil {
 		return Presentation{}, err

@@ -310,22 +310,16 @@ func TestPaymentIsSeenByPayerAndItsShopOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(chan wallet.Presentation, 1)
-	go func() {
-		pr, err := w.AwaitPayment(t.Context(), p.sub, row.Payment, 10*time.Second)
-		if err != nil {
-			t.Error(err)
-		}
-		got <- pr
-	}()
-	time.Sleep(20 * time.Millisecond)
+	if pr, err := w.PresentationOf(t.Context(), p.sub, row.Payment); err != nil || pr.Decided || pr.Over(w.clock.Now()) {
+		t.Errorf("before: %+v, %v", pr, err)
+	}
 	if _, _, err := w.Pay(t.Context(), w.shop("bakery key"), "key", wallet.Presented{Code: code, Amount: 500}); err != nil {
 		t.Fatal(err)
 	}
-	if pr := <-got; !pr.Decided || pr.Payment.Amount != 500 || !pr.Over(w.clock.Now()) {
-		t.Errorf("%+v", pr)
+	if pr, err := w.PresentationOf(t.Context(), p.sub, row.Payment); err != nil || !pr.Decided || pr.Payment.Amount != 500 || !pr.Over(w.clock.Now()) {
+		t.Errorf("after: %+v, %v", pr, err)
 	}
-	if _, err := w.AwaitPayment(t.Context(), q.sub, row.Payment, 0); fault.Of(err) != fault.NotFound {
+	if _, err := w.PresentationOf(t.Context(), q.sub, row.Payment); fault.Of(err) != fault.NotFound {
 		t.Errorf("another holder: %v", err)
 	}
 	if _, err := w.PaymentOf(t.Context(), w.shop("cards key"), row.Payment); fault.Of(err) != fault.NotFound {

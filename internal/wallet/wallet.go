@@ -71,7 +71,7 @@ type Wallet struct {
 	rp       *webauthn.WebAuthn
 	wake     chan struct{} // something was put into the outbox
 	subjects subjects      // one decision about a holder's money at a time
-	ended    watchers      // who waits for the end of a charge or a payment
+	ended    watchers      // who waits for the end of a charge
 }
 
 // New puts a wallet together; a policy outside the compiled bounds is refused.

@@ -22,8 +22,8 @@ const booksShown = 200
 
 // booksPage shows what is not settled between the service and its banks.
 type booksPage struct {
-	Breaks   []wallet.Break
-	Closed   []wallet.Break
+	Breaks   []breakRow
+	Closed   []breakRow
 	Open     []openCharge
 	Exchange *web.Form
 	Reverse  *web.Form
@@ -32,6 +32,29 @@ type booksPage struct {
 }
 
 func (booksPage) Template() string { return "books.html" }
+
+// breakRow is a difference in words.
+type breakRow struct {
+	wallet.Break
+	Words fault.Text
+	Host  string // of the bank
+}
+
+var breakWords = map[wallet.BreakKind]fault.Text{
+	wallet.BreakOnlyOurs:        {JA: "銀行側にない", EN: "the bank lacks it"},
+	wallet.BreakOnlyTheirs:      {JA: "当社にない", EN: "we lack it"},
+	wallet.BreakDiffers:         {JA: "内容が違う", EN: "it differs"},
+	wallet.BreakContradiction:   {JA: "銀行の受領証が矛盾", EN: "the bank contradicts itself"},
+	wallet.BreakReversalRefused: {JA: "銀行が返金を拒否", EN: "the bank refuses to give back"},
+}
+
+func breakRows(breaks []wallet.Break) []breakRow {
+	rows := make([]breakRow, 0, len(breaks))
+	for _, b := range breaks {
+		rows = append(rows, breakRow{b, breakWords[b.Kind], hostOf(string(b.Issuer))})
+	}
+	return rows
+}
 
 // openCharge is a charge without an end, with its state in words.
 type openCharge struct {
@@ -52,13 +75,15 @@ func (s *Server) pageBooks(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) books(r *http.Request) (booksPage, error) {
 	ctx := r.Context()
 	page := booksPage{Me: s.staffName(r), Reverse: reverseForm(), Exchange: s.exchangeForm()}
-	var err error
-	if page.Breaks, err = s.wallet.Store.Breaks(ctx, false, booksShown); err != nil {
+	breaks, err := s.wallet.Store.Breaks(ctx, false, booksShown)
+	if err != nil {
 		return page, err
 	}
-	if page.Closed, err = s.wallet.Store.Breaks(ctx, true, booksShown); err != nil {
+	closed, err := s.wallet.Store.Breaks(ctx, true, booksShown)
+	if err != nil {
 		return page, err
 	}
+	page.Breaks, page.Closed = breakRows(breaks), breakRows(closed)
 	open, err := s.wallet.Store.OpenCharges(ctx, booksShown)
 	for _, c := range open {
 		words, tone := chargeWords(c.State)

@@ -15,11 +15,9 @@ import (
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
-const (
-	// answerAtOnce is how long a page waits for a bank before it shows that it is waiting.
-	answerAtOnce = 2500 * time.Millisecond
-	pollWait     = 10 * time.Second
-)
+// answerAtOnce is how long a page waits for a bank before it shows that it is waiting. Then it asks again and
+// again and is answered at once: a request that waited would carry an old session along.
+const answerAtOnce = 2500 * time.Millisecond
 
 // chargePage asks from which account and how much.
 type chargePage struct {
@@ -178,11 +176,6 @@ func (s *Server) pageOneCharge(w http.ResponseWriter, r *http.Request, h wallet.
 	if c.State == wallet.ChargeAsked {
 		return s.confirmCharge(w, r, h, c)
 	}
-	if r.URL.Query().Get("wait") != "" {
-		if c, err = s.wallet.AwaitCharge(r.Context(), h.Subject, debit, pollWait); err != nil {
-			return err
-		}
-	}
 	s.site.Render(w, r, chargeStatePage{Charge: c})
 	return nil
 }
@@ -222,11 +215,15 @@ func (s *Server) confirmCharge(w http.ResponseWriter, r *http.Request, h wallet.
 
 // doAgree takes the device's signature and sends the charge.
 func (s *Server) doAgree(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
+	debit := id.Debit(r.PathValue("debit"))
 	proof, err := readProof(w, r)
+	if errors.Is(err, errUnsigned) { // the button was pressed before the page was ready to ask the device
+		http.Redirect(w, r, "/charge/"+string(debit), http.StatusSeeOther)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	debit := id.Debit(r.PathValue("debit"))
 	if _, err := s.wallet.Agreed(r.Context(), h.Subject, debit, proof); err != nil && fault.Of(err) != fault.Gone {
 		return err // what came too late is shown by the charge's own page
 	}
@@ -236,6 +233,8 @@ func (s *Server) doAgree(w http.ResponseWriter, r *http.Request, h wallet.Holder
 	http.Redirect(w, r, "/charge/"+string(debit), http.StatusSeeOther)
 	return nil
 }
+
+var errUnsigned = errors.New("no signature of the device")
 
 // readProof reads what the ceremony of a page posted.
 func readProof(w http.ResponseWriter, r *http.Request) (wire.DeviceProof, error) {
@@ -251,9 +250,12 @@ func readProof(w http.ResponseWriter, r *http.Request) (wire.DeviceProof, error)
 			Signature         string `json:"signature"`
 		} `json:"response"`
 	}
-	if err := json.Unmarshal([]byte(r.PostForm.Get("credential")), &made); err != nil {
-		return wire.DeviceProof{}, &fault.Error{Kind: fault.Invalid, Op: "walletd.readProof", Rule: "M9",
-			Err: errors.Join(err, errors.New("no signature of the device"))}
+	credential := r.PostForm.Get("credential")
+	if credential == "" {
+		return wire.DeviceProof{}, errUnsigned
+	}
+	if err := json.Unmarshal([]byte(credential), &made); err != nil {
+		return wire.DeviceProof{}, &fault.Error{Kind: fault.Invalid, Op: "walletd.readProof", Rule: "M9", Err: err}
 	}
 	return wire.DeviceProof{
 		CredentialID: made.ID, AuthenticatorData: made.Response.AuthenticatorData, ClientDataJSON: made.Response.ClientDataJSON,

@@ -69,11 +69,7 @@ func (paymentPage) Template() string { return "payment.html" }
 func (p paymentPage) Done() bool { return p.Decided && p.Payment.State == wallet.PaymentDone }
 
 func (s *Server) pagePayment(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
-	wait := pollWait
-	if r.URL.Query().Get("wait") == "" {
-		wait = 0
-	}
-	p, err := s.wallet.AwaitPayment(r.Context(), h.Subject, wallet.PaymentID(r.PathValue("payment")), wait)
+	p, err := s.wallet.PresentationOf(r.Context(), h.Subject, wallet.PaymentID(r.PathValue("payment")))
 	if err != nil {
 		return err
 	}

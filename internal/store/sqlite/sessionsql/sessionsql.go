@@ -42,7 +42,7 @@ func broken(op string, err error) error {
 
 // FindCtx returns a session's data while it has not expired.
 func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = s.db.Read().QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = ? AND expires_us > ?`,
+	err = s.db.Read().QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = ? AND expires_us > ? AND length(data) > 0`,
 		token, clock.Micros(clock.System())).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
@@ -50,20 +50,26 @@ func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found b
 	return data, err == nil, broken("Find", err)
 }
 
-// CommitCtx writes a session.
+// CommitCtx writes a session, unless it was ended: a request that began before a sign-out and ends after it
+// must not bring the session back.
 func (s *Store) CommitCtx(ctx context.Context, token string, data []byte, expires time.Time) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires_us) VALUES (?, ?, ?)
-			ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires_us = excluded.expires_us`,
+			ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires_us = excluded.expires_us WHERE length(sessions.data) > 0`,
 			token, data, clock.Micros(expires))
 		return broken("Commit", err)
 	})
 }
 
-// DeleteCtx ends a session.
+// endedFor is how long an ended session is remembered as such: longer than any request takes.
+const endedFor = time.Hour
+
+// DeleteCtx ends a session for good: a row without data stands in its place for a while.
 func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token = ?`, token)
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires_us) VALUES (?, x'', ?)
+			ON CONFLICT (token) DO UPDATE SET data = x'', expires_us = excluded.expires_us`,
+			token, clock.Micros(clock.System().Add(endedFor)))
 		return broken("Delete", err)
 	})
 }
