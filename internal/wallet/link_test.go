@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,6 +224,73 @@ func TestRefusal19_CallbackWithoutCookieOrSession(t *testing.T) {
 			_, err := p.Returned(t.Context(), b.back(a.State, "code", string(bankA)))
 			p.refusedAndAborted(a, err, "other_browser")
 		})
+	}
+}
+
+func TestRefusal19_OneReturnOfFiftyAtOnce(t *testing.T) {
+	p := newPeople(t)
+	h := p.hanako()
+	b := newBrowser(h.Subject)
+	a := p.ask(b, h, bankA)
+	p.answer(bankA, a, lnk1, wire.LinkCooling, nil)
+	var done sync.WaitGroup
+	went := make(chan bool, 50)
+	for range cap(went) {
+		done.Go(func() {
+			_, err := p.Returned(t.Context(), b.back(a.State, "code", string(bankA)))
+			if err != nil && fault.Of(err) != fault.Gone {
+				t.Error(err)
+			}
+			went <- err == nil
+		})
+	}
+	done.Wait()
+	close(went)
+	n := 0
+	for ok := range went {
+		if ok {
+			n++
+		}
+	}
+	if _, err := p.deliver(); err != nil || n != 1 || p.hub.redeems != 1 || len(p.hub.aborts) != 0 {
+		t.Errorf("%d went on, %d redemptions, %d aborts, %v", n, p.hub.redeems, len(p.hub.aborts), err)
+	}
+}
+
+// What was decided before a crash is said after it: the redemption, the abort, the change.
+func TestOutboxSurvivesARestart(t *testing.T) {
+	p := newPeople(t)
+	h := p.hanako()
+	b := newBrowser(h.Subject)
+	a := p.ask(b, h, bankA)
+	p.restart()
+	p.answer(bankA, a, lnk1, wire.LinkCooling, nil)
+	if _, err := p.Returned(t.Context(), b.back(a.State, "code", string(bankA))); err != nil {
+		t.Fatal(err)
+	}
+	p.restart()
+	if _, err := p.deliver(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.EndLink(t.Context(), h.Subject, lnk1); err != nil {
+		t.Fatal(err)
+	}
+	p.restart()
+	p.bankHears(bankA, wire.LinkRevoked)
+	if _, err := p.deliver(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := p.Store.Link(t.Context(), lnk1); err != nil || !l.Over(p.Now()) || l.ChangesOpen != 0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	second := p.ask(b, h, bankB)
+	clear(b.cookies)
+	if _, err := p.Returned(t.Context(), b.back(second.State, "code", string(bankB))); fault.RuleOf(err) != "L12" {
+		t.Fatal(err)
+	}
+	p.restart()
+	if _, err := p.deliver(); err != nil || len(p.hub.aborts) != 1 {
+		t.Errorf("%d aborts, %v", len(p.hub.aborts), err)
 	}
 }
 

@@ -39,6 +39,10 @@ type people struct {
 	store *store.Store
 	hub   *linkHub
 	banks map[id.Issuer]*linkBank
+	books *ledger.Ledger
+	deps  wallet.Deps
+	path  string
+	key   []byte
 }
 
 type macs struct{ key []byte }
@@ -58,19 +62,7 @@ func newPeople(t *testing.T) *people {
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := outbox.NewSealer(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(filepath.Join(t.TempDir(), "money.db"), sealer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := st.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	books := ledger.New(st.Books(), ledger.Options{})
-	p := &people{T: t, clock: &clock.Movable{}, store: st, banks: map[id.Issuer]*linkBank{}}
+	p := &people{T: t, clock: &clock.Movable{}, banks: map[id.Issuer]*linkBank{}, path: filepath.Join(t.TempDir(), "money.db"), key: key}
 	serviceKey := wire.GenerateKey()
 	ring := wire.Keyring{}
 	for _, issuer := range []id.Issuer{bankA, bankB} {
@@ -79,27 +71,50 @@ func newPeople(t *testing.T) *people {
 		ring[string(issuer)] = wire.NewKeySet(b.key.Public()).WithSeal(b.seal.Public())
 	}
 	p.hub = &linkHub{people: p, service: wire.NewKeySet(serviceKey.Public()), states: map[id.Issuer]wallet.BankState{}}
-	p.Wallet, err = wallet.New(wallet.Deps{
+	p.deps = wallet.Deps{
 		Profile: wallet.Profile{
 			Service: "maru", Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Origin: origin, RPID: rpID, Valid: 5,
 			Limits: wire.Limits{PerDebit: 50_000, Per24h: 100_000, Per30Days: 300_000},
 		},
-		Store: st, Ledger: books, Hub: p.hub, Secrets: macs{key},
+		Hub: p.hub, Secrets: macs{key},
 		Messages: wallet.Messages{Service: "maru", Key: serviceKey, Banks: ring, Now: p.clock.Now},
 		Now:      p.clock.Now, Rand: rand.Reader, Log: observe.Discard(),
-		Money: wallet.MoneyDeps{Policy: wallet.DefaultMoney(), Books: st.Books()},
-	})
-	if err != nil {
-		t.Fatal(err)
+		Money: wallet.MoneyDeps{Policy: wallet.DefaultMoney()},
 	}
-	t.Cleanup(func() {
-		books.Close()
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	p.open()
+	t.Cleanup(p.close)
 	return p
 }
+
+// open puts the wallet together over its file.
+func (p *people) open() {
+	p.Helper()
+	sealer, err := outbox.NewSealer(p.key)
+	if err != nil {
+		p.Fatal(err)
+	}
+	if p.store, err = store.Open(p.path, sealer); err != nil {
+		p.Fatal(err)
+	}
+	if _, err := p.store.Migrate(p.Context()); err != nil {
+		p.Fatal(err)
+	}
+	p.books = ledger.New(p.store.Books(), ledger.Options{})
+	p.deps.Store, p.deps.Ledger, p.deps.Money.Books = p.store, p.books, p.store.Books()
+	if p.Wallet, err = wallet.New(p.deps); err != nil {
+		p.Fatal(err)
+	}
+}
+
+func (p *people) close() {
+	p.books.Close()
+	if err := p.store.Close(); err != nil {
+		p.Error(err)
+	}
+}
+
+// restart is a new process over the same file.
+func (p *people) restart() { p.Helper(); p.close(); p.open() }
 
 // deliver hands every due outbox message to its handler once, and keeps what was said to people.
 func (p *people) deliver() (letters []wallet.Letter, failed error) {
