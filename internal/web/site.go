@@ -220,6 +220,9 @@ func (s *Site) frame(r *http.Request, p Page) frame {
 		ThemeStyle: s.assets.base + "theme-" + string(s.o.Theme) + ".css",
 		ThemeIcon:  s.assets.base + "icon-" + string(s.o.Theme) + ".svg",
 	}
+	if r.Context().Value(whoKey{}) == nil {
+		return f
+	}
 	if s.o.Nav != nil {
 		for _, l := range s.o.Nav(r) {
 			current := l.Current || path.Clean(l.URL) == path.Clean(r.URL.Path)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 // under Options.API gets no session and answers problem+json. Put observe.Wide around the result.
 func (s *Site) Wrap(mux *http.ServeMux, sessions *scs.SessionManager) http.Handler {
 	routes := observe.Routed(s.fallback(mux))
-	pages := routes
+	pages := pastSession(routes)
 	if sessions != nil {
 		sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
 			s.Error(w, r, fault.New(fault.Unavailable, "web.session", err))
@@ -33,6 +34,17 @@ func (s *Site) Wrap(mux *http.ServeMux, sessions *scs.SessionManager) http.Handl
 			pages.ServeHTTP(w, r)
 		}
 	}), s.o.HTTPS)
+}
+
+// whoKey marks a request whose session, if the site has sessions, is loaded.
+type whoKey struct{}
+
+// pastSession marks requests that have come past the session: only for them may a page ask who is there. An error page
+// for a forged post, a broken session store or a panic is shown without navigation.
+func pastSession(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, true)))
+	})
 }
 
 func (s *Site) isAPI(r *http.Request) bool {
