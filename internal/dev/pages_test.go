@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/kozamori/kozamori/internal/web"
+	"github.com/kozamori/kozamori/internal/zengin"
 )
 
 // TestTemplates holds every template against the struct of its page.
@@ -35,5 +36,14 @@ func TestTenantsAreTheBanksOf2020(t *testing.T) {
 	banks, err := tenants()
 	if err != nil || len(banks) != 35 {
 		t.Fatalf("%d banks, %v", len(banks), err)
+	}
+}
+
+// TestSamplePeopleHaveRealBranches: who types the branch of a sample person finds it.
+func TestSamplePeopleHaveRealBranches(t *testing.T) {
+	for _, p := range samplePeople {
+		if _, ok := zengin.Today().Branch(p.Bank, p.Branch); !ok {
+			t.Errorf("%s: no branch %s at %s", p.Name.EN, p.Branch, p.Bank)
+		}
 	}
 }

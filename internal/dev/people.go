@@ -36,16 +36,16 @@ type Person struct {
 // samplePeople are always there.
 var samplePeople = []Person{
 	{Key: "hanako", Name: fault.Text{JA: "佐藤 花子", EN: "Sato Hanako"}, Kana: "サトウ ハナコ", BirthDate: "1985-04-01",
-		Bank: "0149", Branch: "101", Number: "1234567", Card: "card-hanako", PIN: "8351", Phone: "+819011110001", Email: "hanako@example.jp", Opening: 500_000,
+		Bank: "0149", Branch: "111", Number: "1234567", Card: "card-hanako", PIN: "8351", Phone: "+819011110001", Email: "hanako@example.jp", Opening: 500_000,
 		Story: fault.Text{JA: "銀行のサイトでパスキーを登録し、7日後から連携に使えます。", EN: "Enrols a passkey at the bank's portal; it makes links after 7 days."}},
 	{Key: "ichiro", Name: fault.Text{JA: "鈴木 一郎", EN: "Suzuki Ichiro"}, Kana: "スズキ イチロウ", BirthDate: "1978-11-23",
-		Bank: "0149", Branch: "101", Number: "2345678", Card: "card-ichiro", PIN: "4926", Phone: "+819011110002", Email: "ichiro@example.jp", Opening: 800_000,
+		Bank: "0149", Branch: "111", Number: "2345678", Card: "card-ichiro", PIN: "4926", Phone: "+819011110002", Email: "ichiro@example.jp", Opening: 800_000,
 		Story: fault.Text{JA: "SMSの確認コードとメールを使います。", EN: "Uses codes by SMS, and e-mail."}},
 	{Key: "kiyo", Name: fault.Text{JA: "高橋 キヨ", EN: "Takahashi Kiyo"}, Kana: "タカハシ キヨ", BirthDate: "1948-07-15",
-		Bank: "0150", Branch: "001", Number: "3456789", Card: "card-kiyo", PIN: "7304", Opening: 1_200_000,
+		Bank: "0150", Branch: "155", Number: "3456789", Card: "card-kiyo", PIN: "7304", Opening: 1_200_000,
 		Story: fault.Text{JA: "銀行に電話番号もメールもありません。ATMとカードで手続きします。", EN: "The bank has no phone and no e-mail of hers: she uses the ATM and her card."}},
 	{Key: "makoto", Name: fault.Text{JA: "田中 誠", EN: "Tanaka Makoto"}, Kana: "タナカ マコト", BirthDate: "1990-02-28",
-		Bank: "0149", Branch: "101", Number: "4567890", Card: "card-makoto", PIN: "6182", Phone: "+819011110004", Email: "makoto@example.jp", Opening: 300_000,
+		Bank: "0149", Branch: "111", Number: "4567890", Card: "card-makoto", PIN: "6182", Phone: "+819011110004", Email: "makoto@example.jp", Opening: 300_000,
 		Story: fault.Text{JA: "どの決済サービスの利用者でもない預金者です。", EN: "A depositor who is nobody's customer."}},
 }
 
