@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -161,6 +162,9 @@ func (s *story) chargeCooling(ctx context.Context) error {
 	return s.each(func(p *person) error { return p.refused(ctx, maru, 1000, "L9") })
 }
 
+// debited is how a bank tells of a debit of 3,000 yen.
+var debited = regexp.MustCompile(`(3,000)円を引き落としました`)
+
 func (s *story) chargeLimited(ctx context.Context) error {
 	return s.each(func(p *person) error {
 		rule := "L9"
@@ -173,7 +177,15 @@ func (s *story) chargeLimited(ctx context.Context) error {
 		if err := p.charge(ctx, maru, 3000); err != nil {
 			return err
 		}
-		return p.holds(ctx, maru, purse{spendable: 3000, maturing: 3000})
+		if err := p.holds(ctx, maru, purse{spendable: 3000, maturing: 3000}); err != nil || p.Phone == "" {
+			return err
+		}
+		for _, box := range []*post{&p.sms, &p.mail} {
+			if _, err := box.next(ctx, "the bank's notice of the debit (L8)", debited); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
