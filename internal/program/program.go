@@ -4,6 +4,7 @@ package program
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -68,6 +69,8 @@ const usage = `%[1]s serve --config FILE      run
 %[1]s keys new --config FILE   make the keys that are missing
 %[1]s keys rotate --config FILE --key NAME [--dir DIR]
                                add a newer key beside an old one; restart to use it
+%[1]s keys public --config FILE --key NAME [--dir DIR]
+                               print the public half (JWKS) for those who pin it
 %[1]s config example           print an annotated configuration
 Every setting can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.
 `
@@ -92,7 +95,7 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 	case "config example":
 		_, err := io.WriteString(stdout, role.Example)
 		return err
-	case "serve", "migrate", "keys new", "keys rotate":
+	case "serve", "migrate", "keys new", "keys rotate", "keys public":
 	case "", "help":
 		_, err := fmt.Fprintf(stdout, usage, role.Name)
 		return err
@@ -110,6 +113,8 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 		return newKeys(setup, stdout)
 	case "keys rotate":
 		return rotate(setup, *dir, *key, stdout)
+	case "keys public":
+		return public(setup, *dir, *key, stdout)
 	}
 	return serve(ctx, role, setup, stdout)
 }
@@ -126,10 +131,11 @@ func newKeys(s Setup, stdout io.Writer) error {
 	return nil
 }
 
-func rotate(s Setup, dir, key string, stdout io.Writer) error {
+// chosen finds a key by its directory, which may be left out where there is one, and its name.
+func chosen(s Setup, command, dir, key string) (string, Keys, error) {
 	if dir == "" {
 		if len(s.KeyDirs) != 1 {
-			return errors.New("keys rotate: several directories of keys; name one with --dir")
+			return "", nil, fmt.Errorf("%s: several directories of keys; name one with --dir", command)
 		}
 		for only := range s.KeyDirs {
 			dir = only
@@ -137,16 +143,47 @@ func rotate(s Setup, dir, key string, stdout io.Writer) error {
 	}
 	keys, ok := s.KeyDirs[dir]
 	if !ok {
-		return fmt.Errorf("keys rotate: %s is not a directory of keys of this configuration", dir)
+		return "", nil, fmt.Errorf("%s: %s is not a directory of keys of this configuration", command, dir)
 	}
 	if _, ok := keys[key]; !ok {
-		return fmt.Errorf("keys rotate: no key %q in %s", key, dir)
+		return "", nil, fmt.Errorf("%s: no key %q in %s", command, key, dir)
+	}
+	return dir, keys, nil
+}
+
+func rotate(s Setup, dir, key string, stdout io.Writer) error {
+	dir, _, err := chosen(s, "keys rotate", dir, key)
+	if err != nil {
+		return err
 	}
 	if err := keyfile.Open(dir).Rotate(key, clock.System()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(stdout, "%s: a newer %q stands beside the old one. Give the new public set to those who pin it, then restart.\n", dir, key)
+	_, err = fmt.Fprintf(stdout, "%s: a newer %q stands beside the old one. Give the new public set to those who pin it, then restart.\n", dir, key)
 	return err
+}
+
+// public prints the set that other companies pin: all signing keys of a name, old ones too, and with the key
+// that signs messages those that others seal for, where the role has such.
+func public(s Setup, dir, key string, stdout io.Writer) error {
+	dir, keys, err := chosen(s, "keys public", dir, key)
+	if err != nil {
+		return err
+	}
+	if keys[key] != keyfile.Sign {
+		return fmt.Errorf("keys public: %q has no public half for others", key)
+	}
+	seal := ""
+	if key == "sign" && keys["seal"] == keyfile.Seal {
+		seal = "seal"
+	}
+	set, err := keyfile.Open(dir).Public(key, seal)
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(set)
 }
 
 // serve runs the role, its public and its operator's listener until a signal.
