@@ -211,7 +211,7 @@ func TestAskAfterDoublesAndStops(t *testing.T) {
 
 func TestPayCodeIsReadAsPeopleTypeIt(t *testing.T) {
 	code := "0123456789ABCDEF"
-	for _, typed := range []string{code, strings.ToLower(code), "0123-4567-89AB-CDEF", " 0123 4567 89ab cdef ", "oi23 4567 89AB CDEF", "Ol23456789ABCDEF"} {
+	for _, typed := range []string{code, strings.ToLower(code), "0123-4567-89AB-CDEF", "0123\u00a04567 89AB\u00a0CDEF", " 0123 4567 89ab cdef ", "oi23 4567 89AB CDEF", "Ol23456789ABCDEF"} {
 		if got, ok := readPayCode(typed); !ok || got != code {
 			t.Errorf("%q is read as %q, %t", typed, got, ok)
 		}

@@ -2,14 +2,14 @@ package wallet
 
 import (
 	"context"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
-
-	"encoding/base32"
+	"unicode"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
@@ -56,8 +56,18 @@ func payCodeHash(code string) string { return wire.Hash("kozamori payment code "
 // readPayCode takes a code as scanned or typed: spaces and hyphens between groups, either case, and the letters
 // that are left out of the alphabet for what they look like.
 func readPayCode(s string) (string, bool) {
-	s = strings.ToUpper(s)
-	s = strings.NewReplacer(" ", "", "-", "", "O", "0", "I", "1", "L", "1").Replace(s)
+	s = strings.Map(func(r rune) rune {
+		switch r {
+		case 'O', 'o':
+			return '0'
+		case 'I', 'i', 'L', 'l':
+			return '1'
+		}
+		if unicode.IsSpace(r) || r == '-' {
+			return -1
+		}
+		return unicode.ToUpper(r)
+	}, s)
 	b, err := payCodeAlphabet.DecodeString(s)
 	return s, err == nil && len(b) == payCodeBits/8 && len(s) == payCodeBits/5
 }

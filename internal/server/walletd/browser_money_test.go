@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/chromedp/chromedp"
 
@@ -103,6 +106,20 @@ func (p *phone) look(name string) {
 	}
 }
 
+// scan is what a till's reader takes from the screen.
+func (p *phone) scan() []string {
+	p.Helper()
+	shot, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	must(p.T, err)
+	file := filepath.Join(p.TempDir(), "screen.png")
+	must(p.T, os.WriteFile(file, shot, 0o600))
+	read, err := exec.CommandContext(p.ctx, "zbarimg", "--quiet", "--raw", file).Output()
+	if err != nil {
+		p.Fatalf("zbarimg (Debian: zbar-tools): %v", err)
+	}
+	return strings.Fields(string(read))
+}
+
 // signUp makes a holder with a synced passkey and the browser's own key beside it.
 func (p *phone) signUp() id.Subject {
 	p.Helper()
@@ -156,11 +173,21 @@ func TestMoneyInChromium(t *testing.T) {
 	p.sees("Charged") // by itself
 	p.look("done-en")
 
+	p.must(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(3)))
 	p.open("/pay?lang=ja")
 	p.look("pay-ja")
 	code, err := chromedp.Run(p.ctx, chromedp.Text("[data-code]"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	plainCode := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, code)
+	if read := p.scan(); !slices.Equal(read, []string{plainCode, plainCode}) {
+		t.Errorf("a reader takes %q from the screen, not %s twice", read, plainCode)
 	}
 	tab, closed := chromedp.NewContext(p.ctx)
 	defer closed()

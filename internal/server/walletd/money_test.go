@@ -156,7 +156,7 @@ func TestMaturingOnPages(t *testing.T) {
 }
 
 var (
-	shownCode    = regexp.MustCompile(`<code data-code>([0-9A-Z ]+)</code>`)
+	shownCode    = regexp.MustCompile(`<code data-code>([0-9A-Z\x{a0} ]+)</code>`)
 	shownPayment = regexp.MustCompile(`data-poll="(/pay/pay_[0-9a-z]{26})`)
 )
 

@@ -47,13 +47,16 @@ func (s *Server) pagePay(w http.ResponseWriter, r *http.Request, h wallet.Holder
 	return nil
 }
 
-// groups puts spaces between every four characters, as people read them out.
+// groups puts spaces between every four characters, as people read them out; a line breaks in the middle only.
 func groups(code string) string {
-	var parts []string
-	for ; len(code) > 4; code = code[4:] {
-		parts = append(parts, code[:4])
+	var b strings.Builder
+	for i := 0; i < len(code); i += 4 {
+		if i > 0 {
+			b.WriteString([]string{" ", "\u00a0"}[i/4%2])
+		}
+		b.WriteString(code[i:min(i+4, len(code))])
 	}
-	return strings.Join(append(parts, code), " ")
+	return b.String()
 }
 
 // paymentPage shows a payer what came of a code.
