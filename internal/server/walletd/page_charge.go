@@ -33,9 +33,10 @@ type chargePage struct {
 func (chargePage) Template() string { return "charge.html" }
 
 type shutLink struct {
-	Bank fault.Text
-	Why  fault.Text
-	Rule string
+	Bank  fault.Text
+	Why   fault.Text
+	Rule  string
+	Until time.Time // zero where time alone changes nothing
 }
 
 // pageCharge shows the form; ?link= chooses an account beforehand.
@@ -74,7 +75,7 @@ func (s *Server) chargeForm(r *http.Request, h wallet.Holder) (chargePage, error
 			}
 			options = append(options, web.Option{Value: string(l.ID), Text: bank, Hint: hintLeft(of)})
 		case !l.Over(now):
-			page.Shut = append(page.Shut, shutLink{bank, fault.PublicOf(err), fault.RuleOf(err)})
+			page.Shut = append(page.Shut, shutLink{bank, fault.PublicOf(err), fault.RuleOf(err), rowOf(l, now).Until})
 		}
 	}
 	page.None = len(options) == 0

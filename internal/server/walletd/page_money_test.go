@@ -16,7 +16,7 @@ func moneyPages() []web.Page {
 	paid := wallet.Payment{ID: "pay_1", Amount: 500, State: wallet.PaymentDone, FromMaturing: 100, Order: "42", At: testNow}
 	form := web.NewForm(web.Field{Name: "amount", Kind: web.AmountField, Label: bank})
 	return []web.Page{
-		chargePage{Form: form, Shut: []shutLink{{bank, bank, "L9"}}},
+		chargePage{Form: form, Shut: []shutLink{{bank, bank, "L9", testNow}}},
 		confirmPage{Charge: charge, Matures: true, MaturesAt: testNow},
 		chargeStatePage{Charge: charge},
 		payPage{Groups: "0123 4567", Payment: "pay_1", Spendable: 500, Available: 400},
