@@ -118,7 +118,7 @@ func (s *Server) deliverMail(ctx context.Context, m outbox.Message) error {
 	if err != nil {
 		return err
 	}
-	return settled(s.mailer.SendMail(ctx, notify.Mail{To: l.To, Subject: l.Subject, Text: l.Text}))
+	return s.settled(m, s.mailer.SendMail(ctx, notify.Mail{To: l.To, Subject: l.Subject, Text: l.Text}))
 }
 
 // deliverSMS is the outbox handler of text messages; the gateway drops a repeat by the message's id.
@@ -128,12 +128,13 @@ func (s *Server) deliverSMS(ctx context.Context, m outbox.Message) error {
 		return err
 	}
 	_, err = s.sms.SendSMS(ctx, notify.ShortMessage{To: l.To, Text: l.Text, Ref: m.ID})
-	return settled(err)
+	return s.settled(m, err)
 }
 
 // settled lets a letter go that will never be taken: an address that does not exist must not hold up others.
-func settled(err error) error {
-	if fault.Of(err) == fault.Invalid || fault.Of(err) == fault.Refused {
+func (s *Server) settled(m outbox.Message, err error) error {
+	if err != nil && (fault.Of(err) == fault.Invalid || fault.Of(err) == fault.Refused) {
+		s.env.Log.Warn("a letter will never be taken", "kind", m.Kind, "id", m.ID, "error", err.Error())
 		return nil
 	}
 	return err

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/wire"
+)
+
+// example writes the printed example with the paths of this machine in place of its own.
+func example(t *testing.T) (path, dir string) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := run(t.Context(), []string{"config", "example"}, func(string) string { return "" }, &text); err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	bank := wire.NewKeySet(wire.GenerateKey().Public()).WithSeal(wire.GenerateSealKey().Public())
+	keys, err := json.Marshal(bank)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"register/0149.json": string(keys), "smtp-password": "p", "sms-secret": "s", "sms-report-secret": "r"} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path = filepath.Join(dir, "wallet.toml")
+	filled := strings.NewReplacer("/etc/kozamori/", dir+"/", "/var/lib/kozamori-wallet", dir).Replace(text.String())
+	if err := os.WriteFile(path, []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, dir
+}
+
+// The example that the program prints is one that it takes: keys are made, tables migrated, the wallet opens.
+func TestExampleConfigurationRuns(t *testing.T) {
+	path, dir := example(t)
+	env := func(string) string { return "" }
+	open := func() error {
+		setup, err := load(path, env)
+		if err != nil {
+			return err
+		}
+		s, err := setup.Open(t.Context(), program.Env{})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+	if err := open(); err == nil {
+		t.Fatal("it opens without keys")
+	}
+	for _, command := range [][]string{{"keys", "new"}, {"migrate"}, {"migrate"}, {"keys", "new"}} {
+		if err := run(t.Context(), append(command, "--config", path), env, &bytes.Buffer{}); err != nil {
+			t.Fatalf("%v: %v", command, err)
+		}
+		if command[0] == "keys" {
+			continue
+		}
+		if err := open(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"sign", "rows"} {
+		if err := run(t.Context(), []string{"keys", "rotate", "--config", path, "--key", key}, env, &bytes.Buffer{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(); err != nil {
+		t.Errorf("after a rotation: %v", err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "wallet-keys", "*.json"))
+	if err != nil || len(files) != 7 {
+		t.Errorf("key files %v, %v", files, err)
+	}
+}
+
+// A setting in the environment stands before the file's; one that nobody knows is refused by name.
+func TestEnvironmentAndMistakes(t *testing.T) {
+	path, _ := example(t)
+	setup, err := load(path, func(name string) string {
+		return map[string]string{"KOZAMORI_SERVER_LISTEN": "127.0.0.1:1"}[name]
+	})
+	if err != nil || setup.Public.Listen != "127.0.0.1:1" {
+		t.Errorf("%q, %v", setup.Public.Listen, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, []byte("\ncolour = \"red\"\n")...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(path, func(string) string { return "" }); err == nil || !strings.Contains(err.Error(), "colour") {
+		t.Errorf("an unknown setting: %v", err)
+	}
+}
