@@ -4,6 +4,7 @@
 //   in  {issuer, client, key, redirect_uri, details, link_request, identity}   out {url}
 //   in  {callback}                                                             out {scope, details}
 //   in  {resource, body}                                                       out {status, body}
+import { webcrypto } from 'node:crypto';
 import http from 'node:http';
 import readline from 'node:readline';
 import * as oidc from 'openid-client';
@@ -28,6 +29,8 @@ function fetchLocal(url, { method = 'GET', headers, body }) {
     request.end(body instanceof URLSearchParams ? body.toString() : body);
   });
 }
+
+globalThis.crypto ??= webcrypto; // Debian 12's Node 18 has it under another name
 
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const next = async () => JSON.parse((await lines.next()).value);
