@@ -30,7 +30,9 @@ function fetchLocal(url, { method = 'GET', headers, body }) {
   });
 }
 
-globalThis.crypto ??= webcrypto; // Debian 12's Node 18 has it under another name
+// Debian 12's Node 18 has these under other names.
+globalThis.crypto ??= webcrypto;
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
 
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const next = async () => JSON.parse((await lines.next()).value);
