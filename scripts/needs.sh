@@ -7,6 +7,8 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v node >/dev/null 2>&1 || missing="$missing nodejs"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 command -v zbarimg >/dev/null 2>&1 || missing="$missing zbar-tools"
+# The race detector needs a C compiler.
+command -v gcc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 if ! fc-list :lang=ja 2>/dev/null | grep -q .; then missing="$missing fonts-noto-cjk fontconfig"; fi
 
 if [ -n "$missing" ]; then
