@@ -142,7 +142,7 @@ func (w *world) scan(ctx context.Context, service, shop, key string, sale map[st
 	var out payment
 	err := w.api(ctx, http.MethodPost, service+"/v1/payments", header, sale, &out)
 	var no *refusal
-	if errors.As(err, &no) && no.Status == http.StatusPaymentRequired {
+	if errors.As(err, &no) && no.status == http.StatusPaymentRequired {
 		err = nil
 	}
 	return out, err

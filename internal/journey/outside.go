@@ -66,19 +66,16 @@ func find(ctx context.Context, base string) (*world, error) {
 	return w, nil
 }
 
-// refusal is an API's answer in problem+json.
+// refusal is an API's answer of 400 and above, as it came: problem+json says what and why.
 type refusal struct {
-	Status int
-	Rule   string `json:"rule"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
+	status int
 	where  string
 	body   string
 }
 
 // Error says what was asked and how it was refused.
 func (r *refusal) Error() string {
-	return fmt.Sprintf("%s answered %d: %s", r.where, r.Status, r.body)
+	return fmt.Sprintf("%s answered %d: %s", r.where, r.status, strings.TrimSpace(r.body))
 }
 
 // api makes one call of a JSON interface. An answer of 400 and above is a *refusal.
@@ -112,13 +109,10 @@ func (w *world) api(ctx context.Context, method, address string, header http.Hea
 		return err
 	}
 	if resp.StatusCode >= 400 {
-		refused := &refusal{where: method + " " + address, body: string(text)}
-		_ = json.Unmarshal(text, refused) // not every refusal is JSON; the text is told in any case
-		refused.Status = resp.StatusCode
 		if out != nil {
-			_ = json.Unmarshal(text, out)
+			_ = json.Unmarshal(text, out) // some refusals are an answer too; the text is told in any case
 		}
-		return refused
+		return &refusal{resp.StatusCode, method + " " + address, string(text)}
 	}
 	if out == nil || len(text) == 0 {
 		return nil
