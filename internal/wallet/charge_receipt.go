@@ -25,10 +25,13 @@ func (w *Wallet) DeliverDebit(ctx context.Context, debit id.Debit) error {
 		return nil
 	}
 	receipt, err := w.Hub.Debit(ctx, c.Issuer, c.Link, c.Debit, c.Order)
-	if err != nil {
-		return err
+	switch {
+	case err == nil:
+		return w.TakeReceipt(ctx, c.Debit, receipt)
+	case fault.Of(err) == fault.Refused: // on the way, which ends nothing: the bank is asked at once
+		return w.ResolveCharge(ctx, c.Debit)
 	}
-	return w.TakeReceipt(ctx, c.Debit, receipt)
+	return err
 }
 
 // ResolveCharge asks the bank what became of a charge, and to bury it where it was never seen (M12).
