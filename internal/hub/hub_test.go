@@ -228,6 +228,23 @@ func TestRedeemGoesOn(t *testing.T) {
 	wants(t, err, fault.Conflict, "")
 }
 
+// TestRedeemedAgainAtOnce: the answer to a redemption that went well is lost on the way to the service, which asks
+// again. A code used twice would cost the person her link.
+func TestRedeemedAgainAtOnce(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	if _, _, err := w.RequestLink(ctx, maru, ask("req_1"), "digest"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if report, err := w.Redeem(ctx, maru, "req_1", "code", "hash", string(bankA), "req_1"); err != nil || report != "report of req_1" {
+			t.Fatalf("%q, %v", report, err)
+		}
+	}
+	if n := w.bank.exchanges.Load(); n != 1 {
+		t.Errorf("%d exchanges", n)
+	}
+}
+
 func TestALostTokenAnswerEndsTheRequest(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	if _, _, err := w.RequestLink(ctx, maru, ask("req_1"), "digest"); err != nil {

@@ -172,7 +172,7 @@ func (h *Hub) Redeem(ctx context.Context, s id.Service, r id.Request, code, code
 		return "", err
 	}
 	if sec.Token == "" {
-		if sec, err = h.exchange(ctx, row, sec, code); err != nil {
+		if row, sec, err = h.exchange(ctx, row, sec, code); err != nil {
 			return "", err
 		}
 	}
@@ -221,22 +221,23 @@ func (h *Hub) beginRedeem(ctx context.Context, s id.Service, r id.Request, codeH
 	return row, err
 }
 
-// exchange redeems the code and keeps the token. The bank's refusal ends the request.
-func (h *Hub) exchange(ctx context.Context, row Request, sec secrets, code string) (secrets, error) {
+// exchange redeems the code and keeps the token: in the row it returns too, for whoever asks again must find it
+// there and not use the code a second time. The bank's refusal ends the request.
+func (h *Hub) exchange(ctx context.Context, row Request, sec secrets, code string) (Request, secrets, error) {
 	const op = "hub.Redeem"
 	got, err := h.Bridge.Exchange(ctx, row.Issuer, Exchanged{Code: code, RedirectURI: row.RedirectURI, Verifier: sec.Verifier, Key: sec.Key})
 	if err != nil {
 		if k := fault.Of(err); k != fault.Unavailable && k != fault.Busy {
 			_ = h.setStage(ctx, row.ID, Ended)
-			return sec, fault.New(fault.Gone, op, err)
+			return row, sec, fault.New(fault.Gone, op, err)
 		}
-		return sec, err
+		return row, sec, err
 	}
 	sec.Token, sec.Verifier = got.Token, ""
 	if row.Sealed, err = h.seal(sec, bindRequest(row.ID)); err != nil {
-		return sec, err
+		return row, sec, err
 	}
-	return sec, h.Store.Change(ctx, func(tx Tx) error {
+	return row, sec, h.Store.Change(ctx, func(tx Tx) error {
 		if err := refuseSuspended(ctx, tx, op, row.Service, row.Issuer); err != nil {
 			return err
 		}
