@@ -57,6 +57,23 @@ const stray = `(() => {
 	return out;
 })()`
 
+// axeRun lists what axe-core finds on the page, with the place of each.
+const axeRun = `axe.run({resultTypes: ['violations']}).then((r) => r.passes.length < 10 ? ['axe looked at nothing'] : r.violations.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.target.join(' ') + ': ' + v.help)))`
+
+// axe lists what of a page keeps people out.
+func axe(t *testing.T, ctx context.Context) []string {
+	t.Helper()
+	source, err := os.ReadFile("../../../test/browser/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is not installed: scripts/needs.sh does that: %v", err)
+	}
+	_, err = chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](string(source)+";undefined"))
+	must(t, err)
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](axeRun, chromedp.EvalAwaitPromise))
+	must(t, err)
+	return found
+}
+
 // looked opens a page at both widths and languages. KOZAMORI_SHOTS=DIR keeps the pictures.
 func looked(t *testing.T, ctx context.Context, url, name string) {
 	t.Helper()
@@ -65,6 +82,9 @@ func looked(t *testing.T, ctx context.Context, url, name string) {
 			must(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 844), chromedp.Navigate(url+"?lang="+lang), chromedp.WaitVisible("main h1", chromedp.NodeReady)))
 			found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](stray))
 			must(t, err)
+			if width == 390 {
+				found = append(found, axe(t, ctx)...)
+			}
 			for _, f := range found {
 				t.Errorf("%s %s %d: %s", name, lang, width, f)
 			}

@@ -63,7 +63,7 @@ var peopleTexts = web.Texts{
 	"home.left":         {JA: "あとチャージできる額", EN: "You may still charge"},
 	"home.left.day":     {JA: "24時間以内", EN: "In 24 hours"},
 	"home.left.month":   {JA: "30日以内", EN: "In 30 days"},
-	"home.tiles":        {JA: "メニュー", EN: "Menu"},
+	"home.tiles":        {JA: "よく使うページ", EN: "Shortcuts"},
 	"home.history":      {JA: "履歴", EN: "History"},
 	"home.links":        {JA: "銀行口座", EN: "Bank accounts"},
 	"home.account":      {JA: "登録情報", EN: "Account"},
