@@ -110,9 +110,10 @@ type Hub struct {
 	services map[id.Service]Service
 	banks    map[id.Issuer]Bank
 
-	mu      sync.Mutex
-	waiting map[id.Service]chan struct{} // closed when a service has a new event
-	slots   map[id.Issuer]chan struct{}  // bounds the calls under way at one bank
+	mu        sync.Mutex
+	waiting   map[id.Service]chan struct{} // closed when a service has a new event
+	redeeming map[id.Request]bool          // redemptions under way
+	slots     map[id.Issuer]chan struct{}  // bounds the calls under way at one bank
 }
 
 // perBank bounds the calls under way at one bank; what comes beyond is told to try again.
@@ -121,7 +122,7 @@ const perBank = 64
 // New makes a hub.
 func New(d Deps) *Hub {
 	h := &Hub{Deps: d, services: map[id.Service]Service{}, banks: map[id.Issuer]Bank{},
-		waiting: map[id.Service]chan struct{}{}, slots: map[id.Issuer]chan struct{}{}}
+		waiting: map[id.Service]chan struct{}{}, redeeming: map[id.Request]bool{}, slots: map[id.Issuer]chan struct{}{}}
 	for _, s := range d.Services {
 		h.services[s.ID] = s
 	}

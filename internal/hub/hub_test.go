@@ -245,6 +245,30 @@ func TestRedeemedAgainAtOnce(t *testing.T) {
 	}
 }
 
+// TestRedeemedTwiceAtTheSameMoment: a service that asks again while its first call still runs is told to wait.
+func TestRedeemedTwiceAtTheSameMoment(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	if _, _, err := w.RequestLink(ctx, maru, ask("req_1"), "digest"); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var done atomic.Int64
+	for range 20 {
+		all.Go(func() {
+			_, err := w.Redeem(ctx, maru, "req_1", "code", "hash", string(bankA), "req_1")
+			if err == nil {
+				done.Add(1)
+			} else if fault.Of(err) != fault.Busy {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := w.bank.exchanges.Load(); n != 1 || done.Load() == 0 {
+		t.Errorf("%d exchanges, %d answers", n, done.Load())
+	}
+}
+
 func TestALostTokenAnswerEndsTheRequest(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	if _, _, err := w.RequestLink(ctx, maru, ask("req_1"), "digest"); err != nil {

@@ -167,6 +167,14 @@ func (h *Hub) Redeem(ctx context.Context, s id.Service, r id.Request, code, code
 		return "", err
 	}
 	defer done()
+	alone, err := h.alone(r)
+	if err != nil {
+		return "", err
+	}
+	defer alone()
+	if row, err = h.beginRedeem(ctx, s, r, codeHash, iss); err != nil { // it may have moved on while we waited
+		return "", err
+	}
 	sec, err := h.open(row.Sealed, bindRequest(r))
 	if err != nil {
 		return "", err
@@ -184,6 +192,22 @@ func (h *Hub) Redeem(ctx context.Context, s id.Service, r id.Request, code, code
 		return "", fault.New(fault.Internal, op, fmt.Errorf("report of %q names another request, bank or service", row.Issuer))
 	}
 	return report.Raw, h.recordLinked(ctx, row, sec, report)
+}
+
+// alone sees to it that one redemption of a request runs at a time: a service whose call timed out asks again while
+// the first is still under way, and a code used twice would cost the person her link.
+func (h *Hub) alone(r id.Request) (func(), error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.redeeming[r] {
+		return nil, fault.New(fault.Busy, "hub.Redeem", errors.New("a redemption of the request is under way"))
+	}
+	h.redeeming[r] = true
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.redeeming, r)
+	}, nil
 }
 
 // beginRedeem checks that the redemption fits the request and the matrix, and records that it has begun.
@@ -245,7 +269,7 @@ func (h *Hub) exchange(ctx context.Context, row Request, sec secrets, code strin
 	})
 }
 
-// recordLinked keeps the link with its token, and lets the request forget its own copy.
+// recordLinked keeps the link with its token. The request keeps its own copy, for a redemption that is repeated.
 func (h *Hub) recordLinked(ctx context.Context, row Request, sec secrets, report Report) error {
 	sealed, err := h.seal(secrets{Key: sec.Key, Token: sec.Token}, bindLink(report.Link))
 	if err != nil {
