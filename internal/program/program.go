@@ -108,6 +108,9 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 	}
 	switch command {
 	case "migrate":
+		if err := os.MkdirAll(setup.DataDir, 0o700); err != nil {
+			return fmt.Errorf("[data] dir: %w", err)
+		}
 		return setup.Migrate(ctx)
 	case "keys new":
 		return newKeys(setup, stdout)
@@ -195,7 +198,7 @@ func serve(ctx context.Context, role Role, s Setup, stdout io.Writer) (err error
 	}
 	audit, err := os.OpenFile(filepath.Join(s.DataDir, "audit.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("audit log: %w", err)
+		return fmt.Errorf("[data] dir: %w; has `%s migrate` been run?", err, role.Name)
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
 	server, err := s.Open(ctx, Env{Now: now, Log: log, Audit: audit})

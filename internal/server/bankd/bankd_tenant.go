@@ -182,10 +182,10 @@ func (s *Server) openTenant(ctx context.Context, c BankConfig, reg registers, si
 		return nil, err
 	}
 	t = &tenant{s: s, host: u.Host, site: site, public: x.public}
+	opened := t // a failing return clears t
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.close())
-			t = nil
+			err = errors.Join(err, opened.close())
 		}
 	}()
 	if err := t.openFiles(ctx, c, x); err != nil {
@@ -219,13 +219,18 @@ func (s *Server) openTenant(ctx context.Context, c BankConfig, reg registers, si
 	if t.carrier, err = newCarrier(s.cfg, c, s.env.Transport); err != nil {
 		return nil, err
 	}
-	t.handler, err = t.routes()
-	return t, err
+	if t.handler, err = t.routes(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // openFiles opens the books and the sessions, whose migrations must all be applied.
 func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err error) {
 	money, sessions := t.s.cfg.files(c.Code)
+	if _, err := os.Stat(filepath.Dir(money)); err != nil {
+		return fmt.Errorf("%w: run migrate first", err)
+	}
 	if t.store, err = bankstore.Open(money, x.sealer, bank.NewChain(x.keys.Sign, id.Issuer(c.Issuer))); err != nil {
 		return err
 	}

@@ -81,9 +81,10 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	s = &Server{cfg: cfg, env: withDefaults(cfg, env), metrics: observe.NewMetrics("hub")}
+	opened := s // a failing return clears s
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.Close())
+			err = errors.Join(err, opened.Close())
 		}
 	}()
 	main, sessions := files(cfg)
