@@ -746,3 +746,20 @@ func TestInterfaceIsDescribed(t *testing.T) {
 		t.Errorf("a bank that is not here: %d", p.status)
 	}
 }
+
+// TestAnswersLeaveAtTheDeadline: with the real clock, an account that exists and one that does not are answered
+// no earlier than the bank's deadline (L3).
+func TestAnswersLeaveAtTheDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.hanako("0149", nil)
+	w.server.env.Wait = wait
+	for _, number := range []string{"1234567", "9999999"} {
+		a, b := w.ask("0149", nil), w.browser()
+		b.get(a.push().AuthorizationURL)
+		began := time.Now()
+		b.send(http.MethodPost, a.base()+"/account", url.Values{"branch": {"101"}, "kind": {"ordinary"}, "number": {number}})
+		if took := time.Since(began); took < w.banks["0149"].bank.Policy.Deadline {
+			t.Errorf("account %s was answered after %v", number, took)
+		}
+	}
+}
