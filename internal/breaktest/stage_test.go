@@ -1,0 +1,199 @@
+package breaktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/dev"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/journey"
+)
+
+const (
+	maru id.Service = "maru"
+	sora id.Service = "sora"
+
+	shizuoka id.Bank = "0149"
+	suruga   id.Bank = "0150"
+
+	// untilActive is from the making of a link until all its limits hold (L9): 12 h, 24 h, and a little.
+	untilActive = 37 * time.Hour
+)
+
+// stage is a world that runs: the roles in this process, each calling the others through a line that a test
+// can spoil.
+type stage struct {
+	*journey.Stage
+	dir   string
+	info  dev.Info
+	clock *clock.Movable
+	line  *line
+	stop  func() error
+}
+
+// open runs dev on a directory until the test, or all tests, end.
+func open(dir string, base int, withoutRoles bool) (*stage, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &stage{dir: dir, clock: &clock.Movable{}, line: newLine()}
+	ready, ended := make(chan dev.Info, 1), make(chan error, 1)
+	o := dev.Options{Dir: dir, PortBase: base, Clock: s.clock, WithoutRoles: withoutRoles, Started: time.Now(),
+		Ready: func(i dev.Info) { ready <- i }, Line: func(role string) http.RoundTripper { return s.line.of(role) }}
+	go func() { ended <- dev.Run(ctx, o) }()
+	s.stop = sync.OnceValue(func() error {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	})
+	select {
+	case s.info = <-ready:
+	case err := <-ended:
+		cancel()
+		return nil, fmt.Errorf("dev did not start: %w", err)
+	}
+	var err error
+	s.Stage, err = journey.OpenStage(ctx, s.info.URL)
+	return s, err
+}
+
+// freePorts finds seven free ports in a row.
+func freePorts(t testing.TB) int {
+	t.Helper()
+	const ports = 7
+	for base := 20_000 + os.Getpid()%500*20; base < 60_000; base += ports {
+		if portsAreFree(base, ports) {
+			return base
+		}
+	}
+	t.Fatal("no seven free ports in a row")
+	return 0
+}
+
+func portsAreFree(base, n int) bool {
+	for p := base; p < base+n; p++ {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+		if err != nil {
+			return false
+		}
+		if ln.Close() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// shared is the one stage of all tests that do not need their own; TestMain ends it.
+var shared struct {
+	sync.Once
+	*stage
+	dir string
+	err error
+}
+
+// onStage is the shared stage with a line that is whole again. Tests on it run one after another.
+func onStage(t *testing.T) *stage {
+	t.Helper()
+	shared.Do(func() {
+		if shared.dir, shared.err = os.MkdirTemp("", "kozamori-break"); shared.err == nil {
+			shared.stage, shared.err = open(filepath.Join(shared.dir, "dev"), freePorts(t), false)
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	shared.line.mend()
+	t.Cleanup(shared.line.mend)
+	return shared.stage
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.stage != nil {
+		if err := shared.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "the shared stage:", err)
+			code = 1
+		}
+	}
+	if shared.dir != "" {
+		if err := os.RemoveAll(shared.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
+
+// must stops the test at an error.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// holder is a new person with a link to まるペイ that still cools off.
+func (s *stage) holder(t *testing.T, bank id.Bank) *journey.Actor {
+	t.Helper()
+	a := s.member(t, bank)
+	must(t, a.Link(t.Context(), maru))
+	return a
+}
+
+// member is a new person who has joined まるペイ and has no link yet.
+func (s *stage) member(t *testing.T, bank id.Bank) *journey.Actor {
+	t.Helper()
+	a, err := s.Cast(t.Context(), bank)
+	must(t, err)
+	must(t, a.Join(t.Context(), maru))
+	return a
+}
+
+// active is a new person whose link has no cap left.
+func (s *stage) active(t *testing.T, bank id.Bank) *journey.Actor {
+	t.Helper()
+	a := s.holder(t, bank)
+	s.clock.Forward(untilActive)
+	return a
+}
+
+// actives are several new people whose links have no cap left.
+func (s *stage) actives(t *testing.T, bank id.Bank, n int) []*journey.Actor {
+	t.Helper()
+	var out []*journey.Actor
+	for range n {
+		out = append(out, s.holder(t, bank))
+	}
+	s.clock.Forward(untilActive)
+	return out
+}
+
+// eventually waits until something holds, moving the clock a minute between looks where step is set, so that
+// who waits for a later hour need not wait for it here.
+func eventually(t testing.TB, within time.Duration, what string, step func(), holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); !holds(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %s", what, within)
+		}
+		if step != nil {
+			step()
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+}
+
+// settle waits until every charge and reversal of a service has its end.
+func (s *stage) settle(t testing.TB, service id.Service) {
+	t.Helper()
+	eventually(t, 2*time.Minute, "an end for every charge", func() { s.clock.Forward(time.Minute) },
+		func() bool { return len(walletBooks(t, s.dir, service).open()) == 0 })
+}
