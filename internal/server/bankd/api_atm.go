@@ -98,7 +98,7 @@ type atmCash struct {
 }
 
 // atmAPI are the calls of operators of ATMs: a card with its PIN, what waits for it, the link window, the
-// depositor's word that she knows of a link, cash.
+// depositor's word that she knows of a link, the stop of everything, cash.
 func (t *tenant) atmAPI(api huma.API) {
 	op := func(name, method, path, summary string, status int) huma.Operation {
 		return huma.Operation{OperationID: name, Method: method, Path: path, Summary: summary, Tags: []string{"ATM"}, DefaultStatus: status}
@@ -107,6 +107,7 @@ func (t *tenant) atmAPI(api huma.API) {
 	web.Register(api, op("atmList", http.MethodGet, "/v1/atm/session", "What waits for the card", http.StatusOK), t.atmShow)
 	web.Register(api, op("atmWindow", http.MethodPost, "/v1/atm/windows", "Open the window of one pending proof for 10 minutes", http.StatusCreated), t.atmWindow)
 	web.Register(api, op("atmAcknowledge", http.MethodPost, "/v1/atm/acknowledgements", "The depositor knows of a link", http.StatusNoContent), t.atmAcknowledge)
+	web.Register(api, op("atmStop", http.MethodPost, "/v1/atm/stops", "Stop all links of the account and every new request (D2)", http.StatusNoContent), t.atmStop)
 	web.Register(api, op("atmCash", http.MethodPost, "/v1/atm/cash", "Pay in or out", http.StatusNoContent), t.atmCash)
 }
 
@@ -187,6 +188,17 @@ func (t *tenant) atmAcknowledge(ctx context.Context, in *atmKnow) (*struct{}, er
 		return nil, err
 	}
 	return nil, t.audited(ctx, s, "atm.acknowledge", in.Body.Link)
+}
+
+func (t *tenant) atmStop(ctx context.Context, in *ATMSession) (*struct{}, error) {
+	s, err := t.atm(ctx, in.Session)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.bank.StopAll(ctx, s.Account); err != nil {
+		return nil, err
+	}
+	return nil, t.audited(ctx, s, "atm.stop", string(s.Account))
 }
 
 func (t *tenant) atmCash(ctx context.Context, in *atmCash) (*struct{}, error) {

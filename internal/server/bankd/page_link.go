@@ -9,6 +9,7 @@ import (
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -65,7 +66,7 @@ type consentPage struct {
 	Holder   string
 	Account  string
 	Limits   wire.Limits
-	Cap      fault.Text
+	Cap      money.Yen // while limited (L9, L13)
 	Cooling  time.Duration
 	Weak     bool // proved by a typed code (L13)
 	Typed    bool // the e-mail's number would be the receipt that is needed (L8)

@@ -234,7 +234,7 @@ func (t *tenant) showConsent(w http.ResponseWriter, r *http.Request, status int,
 	}
 	t.site.RenderStatus(w, r, status, consentPage{
 		asking: t.asking(h.req, 4), Form: form, Holder: h.req.Holder, Account: acc.Masked(), Limits: d.Limits,
-		Cap:     fault.Text{JA: t.bank.Policy.LimitedCap.String(), EN: "JPY " + t.bank.Policy.LimitedCap.Digits()},
+		Cap:     t.bank.Policy.LimitedCap,
 		Cooling: t.bank.Policy.Cooling, Weak: !h.req.Proved.Strong(), Valid: valid, HelpLine: t.bank.Profile.HelpLine,
 	})
 	return nil

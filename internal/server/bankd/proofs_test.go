@@ -251,6 +251,22 @@ func TestLinkAtAnATMWithoutPhoneOrMail(t *testing.T) {
 	}
 }
 
+func TestEverythingStopsAtAnATM(t *testing.T) {
+	w := newWorld(t)
+	w.hanako("0149", nil)
+	g, link := w.ask("0149", nil).linked()
+	w.forward(13 * time.Hour)
+	m, err := w.atm("0149", "card-hanako", hanakoPIN)
+	must(t, err)
+	must(t, m.call(http.MethodPost, "/v1/atm/stops", nil, nil))
+	order, _ := w.order("0149", link, 1_000)
+	out, err := w.call("0149", "/v1/debits", &g.LinkToken, "order", order)
+	must(t, err)
+	if r := w.debitReceipt("0149", out["receipt"]); r.Outcome != wire.Refused || r.Rule != "D2" {
+		t.Fatalf("after the stop: %+v", r)
+	}
+}
+
 func TestWindowOfAnotherRequestProvesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.hanako("0149", nil)
