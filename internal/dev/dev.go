@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -84,6 +85,7 @@ type world struct {
 	banks    []tenant
 	bankd    *bankd.Server
 	machines machines
+	opening  sync.Mutex // of files: the roles open beside each other
 	files    []io.Closer
 	start    http.Handler
 	readyMs  int64
@@ -294,6 +296,8 @@ func (w *world) logger(name string) (*slog.Logger, error) {
 func (w *world) append(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {
+		w.opening.Lock()
+		defer w.opening.Unlock()
 		w.files = append(w.files, f)
 	}
 	return f, err
