@@ -185,7 +185,7 @@ func (r Report) Text(w io.Writer) error {
 		p.line("帳簿は一致しています。 / The books agree.")
 		return p.err
 	}
-	p.line("一致しないもの %d件 / %d differences:", len(r.Differences), len(r.Differences))
+	p.line("一致しないもの %d件 / differences: %d", len(r.Differences), len(r.Differences))
 	for _, d := range r.Differences {
 		rule := ""
 		if d.Rule != "" {
@@ -205,7 +205,7 @@ func (r Report) printBooks(p *printer) {
 		}
 		verdict := "✓"
 		if b.Differences > 0 {
-			verdict = fmt.Sprintf("✗ %d differences", b.Differences)
+			verdict = fmt.Sprintf("✗ differences: %d", b.Differences)
 		}
 		p.line("  %-12s %s  %d accounts, %d transfers, %d lines, %d signatures", b.Role, verdict, b.Accounts, b.Transfers, b.Lines, b.Signatures)
 		var sums []string
@@ -227,7 +227,12 @@ func (r Report) printPairs(p *printer) {
 	}
 	for _, pair := range r.Pairs {
 		p.line("  %s: the bank owes %s, the service claims %s", pair.role(), pair.Owed, pair.Claimed)
+		quiet := 0
 		for _, d := range pair.Days {
+			if d.Agrees && d.Debits+d.Reversals == 0 {
+				quiet++
+				continue
+			}
 			words := "both say the same"
 			if !d.Agrees {
 				words = "they differ"
@@ -235,7 +240,10 @@ func (r Report) printPairs(p *printer) {
 			if d.Provisional {
 				words += " so far (the day is not over)"
 			}
-			p.line("    %s  %d debits, %d reversals, net %s: %s", d.Day, d.Debits, d.Reversals, d.Net, words)
+			p.line("    %s  debits %d, reversals %d, net %s: %s", d.Day, d.Debits, d.Reversals, d.Net, words)
+		}
+		if quiet > 0 {
+			p.line("    and %d days on which both say that nothing was booked", quiet)
 		}
 		for _, o := range pair.Open {
 			at := "not booked at the bank"
