@@ -53,29 +53,38 @@ func (w *Wallet) AskCharge(ctx context.Context, sub id.Subject, link id.Link, am
 	if err := chargeable(l, now, amount, left); err != nil {
 		return Asked{}, err
 	}
+	c, err := w.show(ctx, l, amount, now)
+	if conflicts(err) { // another page of hers at the same moment
+		c, err = w.show(ctx, l, amount, now)
+	}
+	if err != nil {
+		return Asked{}, err
+	}
+	return asked(c, l), nil
+}
+
+// show writes the charge that a page is about to show.
+func (w *Wallet) show(ctx context.Context, l Link, amount money.Yen, now time.Time) (Charge, error) {
 	row := PutCharge{From: ChargeAsked}
-	before, err := w.Store.AskedCharge(ctx, sub, link)
+	before, err := w.Store.AskedCharge(ctx, l.Subject, l.ID)
 	switch {
 	case err == nil:
 		row.Charge, row.IfVersion = before, before.Version
 	case fault.Of(err) == fault.NotFound:
 		row.Charge = Charge{
-			Debit: id.Debit(w.newID("deb")), Subject: sub, Link: link,
+			Debit: id.Debit(w.newID("deb")), Subject: l.Subject, Link: l.ID,
 			Issuer: l.Issuer, BankName: bankName(l), State: ChargeAsked,
 		}
 	default:
-		return Asked{}, err
+		return Charge{}, err
 	}
 	c := &row.Charge
 	c.Amount, c.AgreedAt, c.NextAsk, c.Version = amount, now, now.Add(firstAsk), row.IfVersion+1
-	c.Account = Available(sub)
+	c.Account = Available(l.Subject)
 	if l.StateAt(now) != wire.LinkActive {
-		c.Account = Maturing(sub, link)
+		c.Account = Maturing(l.Subject, l.ID)
 	}
-	if err := w.Store.Commit(ctx, row); err != nil {
-		return Asked{}, err
-	}
-	return asked(*c, l), nil
+	return *c, w.Store.Commit(ctx, row)
 }
 
 func asked(c Charge, l Link) Asked {

@@ -174,8 +174,8 @@ func (w *Wallet) PurseOf(ctx context.Context, sub id.Subject) (Purse, error) {
 			continue
 		}
 		part := MaturingPart{Link: l.ID, BankName: bankName(l), Amount: acc.Free()}
-		if at, known := l.Matures(w.Now()); known && !l.Over(w.Now()) {
-			part.At = at
+		if s := l.StateAt(w.Now()); s == wire.LinkCooling || s == wire.LinkLimited {
+			part.At, _ = l.Matures(w.Now())
 		}
 		p.Maturing = append(p.Maturing, part)
 	}

@@ -140,13 +140,19 @@ func daysWithout(first, last string, have []string) []string {
 	return days
 }
 
-// statementsEvery is how often it is looked whether a day is over.
-const statementsEvery = time.Minute
+const (
+	statementsEvery = time.Minute // how often it is looked whether a day is over
+	forgetEvery     = time.Hour
+	keepPayCodes    = 48 * time.Hour // codes nobody paid with: a till may still ask under its old key
+)
 
 // RunMoney does the money's background work until ctx ends: open charges and matured money every so often, the
 // statements of days that are over. A failing part is logged and does not keep the others from theirs.
 func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
 	if err := w.OpenShops(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it began
+		}
 		return err
 	}
 	var wg sync.WaitGroup
@@ -158,6 +164,7 @@ func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
 		{"charges", every, func(ctx context.Context) error { _, err := w.SweepCharges(ctx); return err }},
 		{"maturing", every, w.Mature},
 		{"statements", max(every, statementsEvery), w.SweepStatements},
+		{"payment codes", max(every, forgetEvery), func(ctx context.Context) error { return w.Store.ForgetPayCodes(ctx, w.Now().Add(-keepPayCodes)) }},
 	} {
 		wg.Go(func() {
 			tick := time.NewTicker(part.every)

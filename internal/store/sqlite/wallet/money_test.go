@@ -142,6 +142,21 @@ func TestPayCodeBurnsOnce(t *testing.T) {
 	if _, err := s.BurnPayCode(t.Context(), "c", "till", at); fault.Of(err) != fault.NotFound {
 		t.Errorf("got %v", err)
 	}
+	paid := wallet.PutPayment{Payment: wallet.Payment{ID: "pay_b", Shop: "shop", Subject: "sub_1", State: wallet.PaymentDone, At: at}}
+	if err := s.Commit(t.Context(), paid); err != nil {
+		t.Fatal(err)
+	}
+	for _, before := range []time.Time{at.Add(time.Minute), at.Add(time.Hour)} {
+		if err := s.ForgetPayCodes(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PayCode(t.Context(), "pay_a"); (err == nil) != before.Equal(at.Add(time.Minute)) {
+			t.Errorf("forgetting before %s: %v", before, err)
+		}
+		if _, err := s.PayCode(t.Context(), "pay_b"); err != nil {
+			t.Errorf("the code of a payment was forgotten: %v", err)
+		}
+	}
 	idem := wallet.IdemKey{Client: "shop", Endpoint: "payments", Key: "k", BodyHash: "h"}
 	if err := s.Commit(t.Context(), wallet.PutIdem{Key: idem, Payment: "pay_b", At: at}); err != nil {
 		t.Fatal(err)

@@ -83,6 +83,7 @@ CREATE TABLE pay_codes (
     burnt_by   TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX pay_codes_expiry ON pay_codes (expires_us);
 CREATE INDEX pay_codes_subject ON pay_codes (subject) WHERE burnt_us = 0;
 
 -- Idempotency keys belong to client and endpoint and never expire.
