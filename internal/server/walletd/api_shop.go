@@ -72,6 +72,8 @@ func (s *Server) registerShopAPI(api huma.API) {
 			"400 with rule idempotency_error: the key came with another request before.",
 		Tags: []string{"payments"}, Responses: map[string]*huma.Response{"402": {Description: "Refused: the same body as 201, with state refused."}},
 	}, s.apiPay)
+	described := api.OpenAPI().Paths["/v1/payments"].Post.Responses
+	described["402"].Content = described["201"].Content
 	web.Register(api, huma.Operation{
 		OperationID: "payment", Method: http.MethodGet, Path: "/v1/payments/{id}",
 		Summary: "Look a payment up", Tags: []string{"payments"},
