@@ -26,11 +26,31 @@ type browser struct {
 	transport http.RoundTripper
 	jar       jar
 	keys      *keyring
+	saw       func(kind, secret string)
 }
 
 // newBrowser is a browser on a device of its own. synced says whether its passkeys may leave the device.
 func newBrowser(synced bool) *browser {
-	return &browser{transport: wire.LocalhostTransport(), keys: &keyring{synced: synced}}
+	nobody := func(string, string) {}
+	return &browser{transport: wire.LocalhostTransport(), keys: &keyring{synced: synced, saw: nobody}, saw: nobody}
+}
+
+// browser is a new one of somebody of this journey.
+func (w *world) browser(synced bool) *browser {
+	b := newBrowser(synced)
+	b.saw, b.keys.saw = w.saw, w.saw
+	return b
+}
+
+// tell names the secrets of a visit: what was typed, what the address and the answer's cookies bring.
+func (b *browser) tell(v visit, cookies []*http.Cookie) {
+	for _, name := range []string{"pin", "new_pin", "code", "reference", "password"} {
+		b.saw(name, v.form.Get(name))
+	}
+	b.saw("authorization code", v.to.Query().Get("code"))
+	for _, c := range cookies {
+		b.saw("cookie "+c.Name, c.Value)
+	}
 }
 
 // visit is one way to a page: an address that was typed, a link that was followed, a form that was sent.
@@ -78,6 +98,7 @@ func (b *browser) visit(ctx context.Context, v visit) (*page, error) {
 			return nil, err
 		}
 		b.jar.take(v.to, resp.Cookies(), time.Now())
+		b.tell(v, resp.Cookies())
 		if !redirects(resp) {
 			return newPage(v.to, resp, body)
 		}

@@ -140,6 +140,7 @@ func (b *browser) redirected(ctx context.Context, f *form) (string, error) {
 		return "", err
 	}
 	b.jar.take(v.to, resp.Cookies(), time.Now())
+	b.tell(v, resp.Cookies())
 	if err := resp.Body.Close(); err != nil {
 		return "", err
 	}

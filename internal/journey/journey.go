@@ -18,6 +18,10 @@ type Options struct {
 	URL  string // the start page: "http://localhost:8400/"
 	Out  io.Writer
 	JSON bool // one object a step, and one at the end
+
+	// Saw is told of every secret that passes through people's hands, by its kind: what they type, what their
+	// browsers keep, their devices' private keys. nil: nobody is.
+	Saw func(kind, secret string)
 }
 
 // Step is one step of the journey as it went.
@@ -51,6 +55,9 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	w, err := find(ctx, o.URL)
 	if err != nil {
 		return Summary{}, err
+	}
+	if o.Saw != nil {
+		w.saw = o.Saw
 	}
 	s := &story{w: w}
 	steps := s.steps()

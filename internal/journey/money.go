@@ -124,6 +124,7 @@ func (p *person) pay(ctx context.Context, s id.Service, shop string, amount mone
 	}
 	key := rand.Text()
 	sale := map[string]any{"code": strings.ReplaceAll(code.words(), " ", ""), "amount": amount, "terminal": "till 1", "order": key[:8]}
+	p.w.saw("payment code", sale["code"].(string))
 	paid, err := p.w.scan(ctx, p.service(s), shop, key, sale)
 	if err != nil {
 		return paid, nil, err

@@ -22,6 +22,7 @@ import (
 type world struct {
 	transport http.RoundTripper
 	base      string
+	saw       func(kind, secret string)
 
 	Wallets map[id.Service]string `json:"wallets"`
 	Banks   map[id.Bank]string    `json:"banks"`
@@ -59,7 +60,7 @@ type letter struct {
 
 // find asks the start page for everything else.
 func find(ctx context.Context, base string) (*world, error) {
-	w := &world{transport: wire.LocalhostTransport(), base: strings.TrimSuffix(base, "/")}
+	w := &world{transport: wire.LocalhostTransport(), base: strings.TrimSuffix(base, "/"), saw: func(string, string) {}}
 	if err := w.api(ctx, http.MethodGet, w.base+"/api/info", nil, nil, w); err != nil {
 		return nil, fmt.Errorf("is `kozamori dev` running there? %w", err)
 	}
@@ -95,6 +96,7 @@ func (w *world) api(ctx context.Context, method, address string, header http.Hea
 	for name, values := range header {
 		r.Header[name] = values
 	}
+	w.saw("authorization", credentials(header))
 	r.Header.Set("Accept", "application/json")
 	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -123,11 +125,18 @@ func (w *world) api(ctx context.Context, method, address string, header http.Hea
 	return nil
 }
 
+// credentials are what follows the scheme in an Authorization header.
+func credentials(h http.Header) string {
+	_, text, _ := strings.Cut(h.Get("Authorization"), " ")
+	return text
+}
+
 // newDepositor opens an account for somebody new.
 func (w *world) newDepositor(ctx context.Context, bank id.Bank, withPhone bool) (depositor, error) {
 	var d depositor
 	in := map[string]any{"bank": bank, "branch": "", "with_phone": withPhone}
 	err := w.api(ctx, http.MethodPost, w.base+"/api/people", nil, in, &d)
+	w.saw("pin", d.PIN)
 	return d, err
 }
 

@@ -20,6 +20,7 @@ import (
 type keyring struct {
 	synced bool // its passkeys may be copied to other devices
 	keys   []*passkey
+	saw    func(kind, secret string)
 }
 
 // passkey is a credential for one host.
@@ -66,7 +67,29 @@ func (r *keyring) create(at *url.URL, box node) (map[string]string, error) {
 		answers["browser_key"] = b64(public)
 	}
 	r.keys = append(r.keys, k)
+	r.tell(k)
 	return answers, nil
+}
+
+// tell names the private keys of a new passkey, as raw numbers.
+func (r *keyring) tell(k *passkey) {
+	if private, err := x509.ParsePKCS8PrivateKey(k.credential.Key.Data); err == nil {
+		if ec, ok := private.(*ecdsa.PrivateKey); ok {
+			r.saw("passkey", string(scalar(ec)))
+		}
+	}
+	if k.browser != nil {
+		r.saw("browser key", string(scalar(k.browser)))
+	}
+}
+
+// scalar is the private number of a P-256 key.
+func scalar(k *ecdsa.PrivateKey) []byte {
+	raw, err := k.Bytes()
+	if err != nil {
+		panic("journey: a key that has no bytes: " + err.Error())
+	}
+	return raw
 }
 
 func (r *keyring) get(at *url.URL, box node) (map[string]string, error) {

@@ -31,7 +31,7 @@ func newPerson(w *world, d depositor, synced bool) *person {
 	if email == "" {
 		email = d.Key + "@wallet.example.jp"
 	}
-	return &person{depositor: d, w: w, web: newBrowser(synced), sms: post{w: w, to: phone}, mail: post{w: w, to: email}}
+	return &person{depositor: d, w: w, web: w.browser(synced), sms: post{w: w, to: phone}, mail: post{w: w, to: email}}
 }
 
 var (

@@ -18,7 +18,7 @@ func (b *browser) post(ctx context.Context, from *page, action string, values ur
 
 // thiefWithPIN knows a stranger's account and PIN, as in 2020, and tries the bank's portal with them.
 func (s *story) thiefWithPIN(ctx context.Context) error {
-	victim, b := s.hana, newBrowser(false)
+	victim, b := s.hana, s.w.browser(false)
 	at, err := b.open(ctx, s.w.Banks[victim.Bank]+"/")
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (s *story) thiefWithBrowser(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lured := newBrowser(false)
+	lured := s.w.browser(false)
 	asking, err := p.web.redirected(ctx, review.form("/links/new/"+string(p.Bank)))
 	if err != nil {
 		return err
