@@ -68,7 +68,7 @@ var may = map[string]string{
 
 	"archtest": "",
 	// Nothing but tests, which may see everything.
-	"breaktest": "",
+	"breaktest": "", "browsertest": "",
 
 	"docs/config": "", // the annotated examples, embedded
 }
