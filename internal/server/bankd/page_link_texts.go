@@ -10,7 +10,7 @@ var linkTexts = web.Texts{
 	"link.step3": {JA: "暗証番号", EN: "PIN"},
 	"link.step4": {JA: "同意", EN: "Consent"},
 	"link.next":  {JA: "次へ", EN: "Continue"},
-	"link.leave": {JA: "手続きをやめる", EN: "Give up"},
+	"link.leave": {JA: "手続きをやめる", EN: "Cancel this request"},
 	"link.other": {JA: "ほかの方法を選ぶ", EN: "Choose another way"},
 	"link.ref":   {JA: "受付番号", EN: "Reference"},
 
@@ -78,7 +78,7 @@ var linkTexts = web.Texts{
 		JA: "当行のお客さまページ、お知らせに書かれた停止リンク、ATM、窓口、または電話（%s）で、いつでもすぐに止められます。サービスの承諾は要りません。",
 		EN: "At any time and at once: on the bank's own pages, by the stop link in our notices, at an ATM, a counter, or by telephone (%s). The service need not agree."},
 	"link.fraud":      {JA: "だれかに言われて手続きしていませんか", EN: "Did somebody tell you to do this?"},
-	"link.fraud.text": {JA: "「返金」「当選」「口座の確認」などと言われて操作しているときは、手続きをやめて当行へ電話してください。", EN: "If somebody speaks of a refund, a prize or a check of your account, give up now and call us."},
+	"link.fraud.text": {JA: "「返金」「当選」「口座の確認」などと言われて操作しているときは、手続きをやめて当行へ電話してください。", EN: "If somebody speaks of a refund, a prize or a check of your account, cancel now and call us."},
 	"link.agree":      {JA: "同意して連携する", EN: "I agree"},
 
 	"link.over":       {JA: "手続きは終わりました", EN: "This procedure is over"},

@@ -10,7 +10,7 @@ var portalTexts = web.Texts{
 	"portal.signin":      {JA: "お客さまページ", EN: "Your account"},
 	"portal.signin.lead": {JA: "残高、通帳、口座連携と引き落としの確認、連携の停止ができます。どのサービスのお客さまでなくても使えます。", EN: "See your balance and passbook, every link to your account and every debit, and stop them. You need not be a customer of any service."},
 	"portal.until":       {JA: "%sまで", EN: "until %s"},
-	"portal.agreed":      {JA: "%s 同意", EN: "agreed %s"},
+	"portal.agreed":      {JA: "%sに同意", EN: "agreed %s"},
 	"portal.signin.over": {JA: "確認できませんでした。はじめからやり直してください。", EN: "We could not confirm this. Please begin again."},
 	"portal.signin.how":  {JA: "サインインの順序", EN: "How signing in works"},
 	"portal.signin.text": {JA: "口座番号だけ、暗証番号だけでは何も見られません。はじめに電話・パスキー・ATMのどれかでご本人を確認し、そのあとに暗証番号を確認します。", EN: "An account number and a PIN alone open nothing. First your phone, passkey or an ATM shows that it is you; only then the PIN is asked for."},

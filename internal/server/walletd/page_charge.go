@@ -139,6 +139,9 @@ func (confirmPage) Template() string { return "charge_confirm.html" }
 // Known says that the day the money becomes available is known.
 func (p confirmPage) Known() bool { return !p.MaturesAt.IsZero() }
 
+// LeftLink is what is left of this account's lower limit after this charge.
+func (p confirmPage) LeftLink() money.Yen { return max(0, p.Left.Most()-p.Charge.Amount) }
+
 // LeftDay is what is left of the 24 hours after this charge.
 func (p confirmPage) LeftDay() money.Yen { return max(0, p.Left.Day-p.Charge.Amount) }
 
@@ -198,7 +201,11 @@ func (s *Server) confirmCharge(w http.ResponseWriter, r *http.Request, h wallet.
 	if err != nil {
 		return err
 	}
-	left, err := s.wallet.LimitsLeft(r.Context(), h.Subject)
+	link, err := s.store.Link(r.Context(), c.Link)
+	if err != nil {
+		return err
+	}
+	left, err := s.wallet.ChargeLeft(r.Context(), h.Subject, link)
 	if err != nil {
 		return err
 	}

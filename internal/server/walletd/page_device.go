@@ -24,10 +24,14 @@ type accountPage struct {
 
 // nationalPhone shows a Japanese number as people dial it.
 func nationalPhone(e164 string) string {
-	if rest, ok := strings.CutPrefix(e164, "+81"); ok {
-		return "0" + rest
+	rest, ok := strings.CutPrefix(e164, "+81")
+	switch {
+	case !ok:
+		return e164
+	case len(rest) == 10: // a mobile phone: 090-1111-0002
+		return "0" + rest[:2] + "-" + rest[2:6] + "-" + rest[6:]
 	}
-	return e164
+	return "0" + rest
 }
 
 func (accountPage) Template() string { return "account.html" }

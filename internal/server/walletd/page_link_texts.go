@@ -20,7 +20,7 @@ var stateTexts = map[wire.LinkState]stateText{
 			EN: "The bank is making sure that its notice has reached you. Without that the link comes to nothing."},
 	},
 	wire.LinkCooling: {
-		word: fault.Text{JA: "準備期間", EN: "Cooling-off"}, tone: "warn",
+		word: fault.Text{JA: "待機期間", EN: "Cooling-off"}, tone: "warn",
 		says: fault.Text{
 			JA: "安全のため、連携した直後はチャージできません。お心当たりのない連携を止めるための時間です。",
 			EN: "For safety nothing can be charged right after linking: time to stop a link that somebody else made."},

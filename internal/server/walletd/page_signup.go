@@ -111,7 +111,7 @@ func (p stepsPage) To() string {
 	case p.Errand.Kind == wallet.Recover:
 		return wallet.MaskPhone(p.Errand.Phone)
 	default:
-		return p.Errand.Phone
+		return nationalPhone(p.Errand.Phone)
 	}
 }
 

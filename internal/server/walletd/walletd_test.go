@@ -114,7 +114,7 @@ func TestFromSignUpToLink(t *testing.T) {
 	if strings.Contains(p.text, "data-poll") {
 		t.Error("the page goes on asking after the end")
 	}
-	if p := v.get("/links/lnk_00000000000000000000000001"); !strings.Contains(p.text, "準備期間") {
+	if p := v.get("/links/lnk_00000000000000000000000001"); !strings.Contains(p.text, "待機期間") {
 		t.Errorf("the link's page: %s", plain(p.text))
 	}
 	h.clock.Forward(13 * time.Hour)
