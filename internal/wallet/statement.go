@@ -80,6 +80,8 @@ type StatementStore interface {
 	StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time) ([]wire.StatementLine, error)
 	// OpenDebits lists a bank's charges that were sent and have no end.
 	OpenDebits(ctx context.Context, issuer id.Issuer) ([]id.Debit, error)
+	// OpenBefore says whether a bank has a charge or reversal without an end that was shown before a moment.
+	OpenBefore(ctx context.Context, issuer id.Issuer, before time.Time) (bool, error)
 	// BanksCharged lists the issuers of all charges, with the day of the first booked one.
 	BanksCharged(ctx context.Context) (map[id.Issuer]string, error)
 

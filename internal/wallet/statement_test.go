@@ -58,6 +58,35 @@ func TestStatementsOfADayAgree(t *testing.T) {
 	}
 }
 
+// A day with a charge that has no end yet waits for it, but not for ever.
+func TestStatementWaitsForOpenCharges(t *testing.T) {
+	w := newWorld(t)
+	p := w.person(bankA, 50_000)
+	w.charge(p, 5_000)
+	day := clock.Day(w.clock.Now())
+	w.banks.change(bankA, func(b *scriptedBank) { b.pending = true })
+	c := w.mustAgree(p, 1_000)
+	if err := w.DeliverDebit(t.Context(), c.Debit); err != nil {
+		t.Fatal(err)
+	}
+	exchanged := func() bool {
+		t.Helper()
+		if err := w.SweepStatements(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.store.Statement(t.Context(), bankA, day)
+		return err == nil
+	}
+	w.clock.now = time.Date(2026, 11, 24, 0, 20, 0, 0, clock.Tokyo).UTC()
+	if exchanged() {
+		t.Error("a day with an open charge was exchanged")
+	}
+	w.clock.forward(24 * time.Hour)
+	if !exchanged() {
+		t.Error("the day waits for ever")
+	}
+}
+
 // A charge that straddles midnight counts on the day of the bank's receipt, in Japan.
 func TestStatementDayIsTheBanks(t *testing.T) {
 	w := newWorld(t)

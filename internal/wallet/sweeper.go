@@ -119,6 +119,12 @@ func (w *Wallet) SweepStatements(ctx context.Context) error {
 			return err
 		}
 		for _, day := range daysWithout(first, last, final) {
+			if wait, err := w.stillMoving(ctx, issuer, day); err != nil || wait {
+				if err != nil {
+					return err
+				}
+				break
+			}
 			if _, err := w.ExchangeStatement(ctx, issuer, day); err != nil {
 				w.Log.Warn("a statement was not exchanged", "issuer", string(issuer), "day", day, "err", err)
 				break
@@ -126,6 +132,19 @@ func (w *Wallet) SweepStatements(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// stillMoving says whether a day should wait for charges of it that have no end yet: a day at the longest.
+func (w *Wallet) stillMoving(ctx context.Context, issuer id.Issuer, day string) (bool, error) {
+	from, err := time.ParseInLocation(time.DateOnly, day, clock.Tokyo)
+	if err != nil {
+		return false, err
+	}
+	to := from.AddDate(0, 0, 1)
+	if w.Now().After(to.Add(dayWindow)) {
+		return false, nil
+	}
+	return w.Store.OpenBefore(ctx, issuer, to)
 }
 
 // daysWithout lists the days from first to last that are not among those that have been dealt with.

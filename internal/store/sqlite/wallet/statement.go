@@ -67,6 +67,14 @@ func (s *Store) OpenDebits(ctx context.Context, issuer id.Issuer) ([]id.Debit, e
 	return open, err
 }
 
+// OpenBefore implements wallet.StatementStore.
+func (s *Store) OpenBefore(ctx context.Context, issuer id.Issuer, before time.Time) (open bool, err error) {
+	err = s.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM charges
+		WHERE issuer = ?1 AND state IN ('sent', 'pending', 'reversing') AND agreed_us < ?2)`,
+		issuer, stamp(before)).Scan(&open)
+	return open, found("OpenBefore", err)
+}
+
 // BanksCharged implements wallet.StatementStore.
 func (s *Store) BanksCharged(ctx context.Context) (map[id.Issuer]string, error) {
 	type first struct {

@@ -34,6 +34,7 @@ CREATE INDEX charges_subject ON charges (subject, agreed_us, debit);
 CREATE INDEX charges_link ON charges (link, agreed_us, state, amount);
 CREATE INDEX charges_ask ON charges (next_ask_us) WHERE state IN ('asked', 'sent', 'pending');
 CREATE INDEX charges_open ON charges (issuer, debit) WHERE state IN ('sent', 'pending');
+CREATE INDEX charges_moving ON charges (issuer, agreed_us) WHERE state IN ('sent', 'pending', 'reversing');
 CREATE INDEX charges_unfinished ON charges (agreed_us) WHERE state IN ('asked', 'sent', 'pending', 'reversing');
 CREATE INDEX charges_booked ON charges (issuer, booked_us) WHERE state IN ('done', 'reversing', 'reversed');
 CREATE UNIQUE INDEX charges_asked ON charges (subject, link) WHERE state = 'asked' AND asks = 0; -- one page at a time
