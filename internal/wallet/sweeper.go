@@ -160,7 +160,8 @@ func daysWithout(first, last string, have []string) []string {
 }
 
 const (
-	statementsEvery = time.Minute // how often it is looked whether a day is over
+	matureEvery     = 30 * time.Second // a holder's own page and her payments look at once
+	statementsEvery = time.Minute      // how often it is looked whether a day is over
 	forgetEvery     = time.Hour
 	keepPayCodes    = 48 * time.Hour // codes nobody paid with: a till may still ask under its old key
 )
@@ -181,7 +182,7 @@ func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
 		do    func(context.Context) error
 	}{
 		{"charges", every, func(ctx context.Context) error { _, err := w.SweepCharges(ctx); return err }},
-		{"maturing", every, w.Mature},
+		{"maturing", max(every, matureEvery), w.Mature},
 		{"statements", max(every, statementsEvery), w.SweepStatements},
 		{"payment codes", max(every, forgetEvery), func(ctx context.Context) error { return w.Store.ForgetPayCodes(ctx, w.Now().Add(-keepPayCodes)) }},
 	} {
