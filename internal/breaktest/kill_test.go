@@ -145,6 +145,7 @@ func TestKillNineOfEachRole(t *testing.T) {
 	bin, dir, base := build(t), filepath.Join(t.TempDir(), "dev"), freePorts(t)
 	s, err := open(dir, base, false)
 	must(t, err)
+	newcomer := s.member(t, shizuoka)
 	people := s.actives(t, shizuoka, holders)
 	ahead := s.clock.Forward(0)
 	must(t, s.stop())
@@ -172,11 +173,20 @@ func TestKillNineOfEachRole(t *testing.T) {
 	for i, a := range people {
 		all.Go(func() { tried[i] = spendThrough(t, dir, a, charges/holders) })
 	}
+	all.Go(func() {
+		for range 3 { // pages fail; what came of it is looked at when all is quiet
+			if _, err := newcomer.Ask(t.Context(), maru); err != nil {
+				t.Log("the newcomer was interrupted:", err)
+				time.Sleep(time.Second)
+			}
+		}
+	})
 	all.Wait()
 	stop.Store(true)
 	killing.Wait()
 
 	eventually(t, 3*time.Minute, "an end for every charge", s.hourly(t), func() bool { return len(walletBooks(t, dir, maru).open()) == 0 })
+	s.oneLink(t, newcomer)
 	done := sameAtBothSides(t, dir, maru, shizuoka)
 	if total := sum(tried); total < charges || done < total/4 {
 		t.Errorf("only %d of %d charges were signed and %d are done", total, charges, done)
@@ -188,6 +198,27 @@ func TestKillNineOfEachRole(t *testing.T) {
 	}
 	s.audited(t)
 	t.Logf("%d charges signed, %d done; kills: hub %d, wallet %d, bank %d", sum(tried), done, roles[0].kills, roles[1].kills, roles[3].kills)
+}
+
+// oneLink sees that an interrupted person has her link or can make it now, and only one.
+func (s *stage) oneLink(t *testing.T, a *journey.Actor) {
+	t.Helper()
+	for try := 0; !s.hasLink(t, a); try++ {
+		if try == 3 {
+			t.Errorf("the newcomer gets no link; at the bank: %q", s.linksOf(t, a))
+			return
+		}
+		must(t, s.Forward(t.Context(), 1)) // what was interrupted is over by then (L12)
+		time.Sleep(3 * time.Second)
+		if _, err := a.Ask(t.Context(), maru); err != nil {
+			t.Log("the newcomer tries again:", err)
+		}
+		time.Sleep(time.Second)
+	}
+	if n := number(t, database(t, s.dir, "bank", string(shizuoka), "money.db"), `SELECT count(*) FROM link l JOIN account a ON a.id = l.account
+		WHERE a.number = ? AND l.state IN ('authenticated', 'live', 'suspended')`, a.Number()); n != 1 {
+		t.Errorf("the newcomer has %d links at the bank", n)
+	}
 }
 
 // hourly moves the clock of all programs an hour now and then: whoever asks again after a while need not wait.

@@ -199,3 +199,34 @@ func (a *Actor) StopAll(ctx context.Context) error {
 	}
 	return nil
 }
+
+// FinishElsewhere asks for a link and lets it be consented to in another browser, where it must die (L12).
+func (a *Actor) FinishElsewhere(ctx context.Context, s id.Service) error {
+	review, err := a.p.review(ctx, s, a.p.Bank)
+	if err != nil {
+		return err
+	}
+	asking, err := a.p.web.redirected(ctx, review.form("/links/new/"+string(a.p.Bank)))
+	if err != nil {
+		return err
+	}
+	other := a.p.w.browser(false)
+	at, err := other.open(ctx, asking)
+	if err != nil {
+		return err
+	}
+	if at, err = a.p.consent(ctx, other, at, byATM); err != nil {
+		return err
+	}
+	if at, err = a.p.agree(ctx, other, at, false); err != nil {
+		return err
+	}
+	return names(at, "L12")
+}
+
+// Elsewhere is the same person at another browser.
+func (a *Actor) Elsewhere() *Actor {
+	p := *a.p
+	p.web = p.w.browser(false)
+	return &Actor{&p}
+}
