@@ -34,16 +34,6 @@ type Entry struct {
 	Shop   ShopID     // of a payment
 }
 
-// Charge is the part of a charge that a history line shows.
-func (e Entry) Charge() Charge {
-	return Charge{Debit: id.Debit(e.ID), State: ChargeState(e.State), Reason: e.Reason, Amount: e.Amount}
-}
-
-// Payment is the part of a payment that a history line shows.
-func (e Entry) Payment() Payment {
-	return Payment{ID: PaymentID(e.ID), State: PaymentState(e.State), Reason: e.Reason, Amount: e.Amount}
-}
-
 // Cursor stands between two lines of a history; the zero value is before the newest.
 type Cursor struct {
 	At time.Time

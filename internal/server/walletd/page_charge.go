@@ -21,13 +21,11 @@ const answerAtOnce = 2500 * time.Millisecond
 
 // chargePage asks from which account and how much.
 type chargePage struct {
-	Form  *web.Form
-	Left  wallet.Left
-	Most  money.Yen
-	Shut  []shutLink // links that cannot be charged from now
-	Rule  string     // that refuses what was typed
-	None  bool       // there is nothing to charge from
-	Level int
+	Form *web.Form
+	Left wallet.Left
+	Shut []shutLink // links that cannot be charged from now
+	Rule string     // that refuses what was typed
+	None bool       // there is nothing to charge from
 }
 
 func (chargePage) Template() string { return "charge.html" }
@@ -61,7 +59,7 @@ func (s *Server) chargeForm(r *http.Request, h wallet.Holder) (chargePage, error
 	if err != nil {
 		return chargePage{}, err
 	}
-	page := chargePage{Left: left, Most: left.Most(), Level: int(h.Level)}
+	page := chargePage{Left: left}
 	now := s.wallet.Now()
 	var options []web.Option
 	for _, l := range links {

@@ -81,7 +81,6 @@ var moneyTexts = web.Texts{
 	"payment.at":      {JA: "日時", EN: "Time"},
 	"payment.young":   {JA: "うち準備中の残高から", EN: "Of this from maturing money"},
 	"payment.order":   {JA: "伝票番号", EN: "Order"},
-	"payment.why":     {JA: "理由", EN: "Reason"},
 
 	"history.title":   {JA: "履歴", EN: "History"},
 	"history.none":    {JA: "まだ取引はありません。", EN: "Nothing yet."},
