@@ -137,6 +137,7 @@ func killer(ctx context.Context, roles []*program, least int, stop *atomic.Bool,
 // TestKillNineOfEachRole: in the middle of a hundred charges each role is killed again and again. After they are
 // up for good every charge ends, booked at the bank exactly once if and only if it is done at the service.
 func TestKillNineOfEachRole(t *testing.T) {
+	t.Parallel()
 	charges, rounds := 100, 3
 	if testing.Short() {
 		charges, rounds = 20, 1

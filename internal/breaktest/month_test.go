@@ -13,7 +13,7 @@ import (
 // first of the next. A link takes 100,000 in 24 hours, so that it needs three days here; a whole 300,000 a day is
 // tried against the bank's own limits by the bank's tests (TestMonthEnd). In 2020 the second half went through.
 func TestThreeHundredThousandOverAMonthsEnd(t *testing.T) {
-	s := onStage(t)
+	s := ownStage(t)
 	a := s.active(t, suruga)
 	must(t, a.Join(t.Context(), sora))
 	must(t, a.Link(t.Context(), sora))

@@ -14,7 +14,7 @@ import (
 // TestHundredChargesOverABadLine: every third call between the roles is lost, answered into the void, doubled or
 // late. Meanwhile charges are given back and one holder stops everything. No yen is lost or doubled.
 func TestHundredChargesOverABadLine(t *testing.T) {
-	s := onStage(t)
+	s := ownStage(t)
 	charges, seed := 100, uint64(20260831)
 	if testing.Short() {
 		charges = 24
@@ -83,7 +83,7 @@ func (s *stage) spend(t *testing.T, a *journey.Actor, n int, seed uint64, stops 
 
 // TestLinkOverABadLine: a person who tries again as people do has her one link in the end, whatever the line does.
 func TestLinkOverABadLine(t *testing.T) {
-	s := onStage(t)
+	s := ownStage(t)
 	for seed := range uint64(2) {
 		a := s.member(t, shizuoka)
 		s.line.spoil(seed + 7)

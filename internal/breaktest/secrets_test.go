@@ -160,9 +160,7 @@ func search(t *testing.T, dir string, needles []needle, apart ...string) (files 
 // the logs, the databases with their write-ahead logs, the configurations. Keys and the people's letter boxes lie
 // in folders of their own, which the search leaves out.
 func TestNoSecretInAnyFile(t *testing.T) {
-	s, err := open(filepath.Join(t.TempDir(), "dev"), freePorts(t), false)
-	must(t, err)
-	t.Cleanup(func() { must(t, s.stop()) })
+	s := ownStage(t)
 	known := &secrets{kinds: map[string]string{}}
 	s.line.hear(func(c *call, answer []byte) { known.overheard(c, answer) })
 	if _, err := journey.Run(t.Context(), journey.Options{URL: s.info.URL, Out: io.Discard, Saw: known.saw}); err != nil && !strings.Contains(err.Error(), "step audit") {

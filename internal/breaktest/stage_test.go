@@ -66,12 +66,21 @@ func open(dir string, base int, withoutRoles bool) (*stage, error) {
 	return s, err
 }
 
+// nextPort is where freePorts looks next, so that tests beside each other do not find the same.
+var nextPort = struct {
+	sync.Mutex
+	base int
+}{base: 20_000 + os.Getpid()%500*20}
+
 // freePorts finds seven free ports in a row.
 func freePorts(t testing.TB) int {
 	t.Helper()
 	const ports = 7
-	for base := 20_000 + os.Getpid()%500*20; base < 60_000; base += ports {
+	nextPort.Lock()
+	defer nextPort.Unlock()
+	for base := nextPort.base; base < 60_000; base += ports {
 		if portsAreFree(base, ports) {
+			nextPort.base = base + ports
 			return base
 		}
 	}
@@ -114,6 +123,16 @@ func onStage(t *testing.T) *stage {
 	shared.line.mend()
 	t.Cleanup(shared.line.mend)
 	return shared.stage
+}
+
+// ownStage is a stage for a long test that runs beside others.
+func ownStage(t *testing.T) *stage {
+	t.Helper()
+	t.Parallel()
+	s, err := open(filepath.Join(t.TempDir(), "dev"), freePorts(t), false)
+	must(t, err)
+	t.Cleanup(func() { s.line.mend(); must(t, s.stop()) })
+	return s
 }
 
 func TestMain(m *testing.M) {
