@@ -6,6 +6,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/wallet"
 )
 
 // stoppedHub routes no new debits to a stopped bank, and everything else.
@@ -24,4 +25,19 @@ func (deadLedger) Submit(context.Context, ledger.Request) (ledger.Result, error)
 
 func (deadLedger) SubmitAll(context.Context, []ledger.Request) ([]ledger.Result, error) {
 	return nil, errLost
+}
+
+// forgetfulLedger commits, and then cannot say whether it did.
+type forgetfulLedger struct {
+	wallet.Ledger
+	armed bool
+}
+
+func (l *forgetfulLedger) Submit(ctx context.Context, r ledger.Request) (ledger.Result, error) {
+	result, err := l.Ledger.Submit(ctx, r)
+	if l.armed && err == nil {
+		l.armed = false
+		return ledger.Result{}, errLost
+	}
+	return result, err
 }

@@ -447,6 +447,61 @@ func TestFreezeAfterHoldDoesNotRefuseThePosting(t *testing.T) {
 	}
 }
 
+// A commit whose outcome nobody knows: it may have happened, and doing it again changes nothing.
+func TestUnknownOutcomeOfACommit(t *testing.T) {
+	w := newWorld(t)
+	p := w.person(bankA, 50_000)
+	l := &forgetfulLedger{Ledger: w.ledger}
+	w.Wallet.Ledger = l
+	unknown := func(what string, do func() error) {
+		t.Helper()
+		l.armed = true
+		if err := do(); fault.Of(err) != fault.Unavailable || l.armed {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	a, err := w.AskCharge(t.Context(), p.sub, p.link.ID, 5_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	debit, proof := a.Charge.Debit, p.device.Sign(a.Challenge)
+	agree := func() error { _, err := w.Agreed(t.Context(), p.sub, debit, proof); return err }
+	unknown("agreed", agree)
+	w.stateIs(debit, wallet.ChargeSent)
+	if err := agree(); err != nil {
+		t.Errorf("agreed again: %v", err)
+	}
+	unknown("receipt", func() error { return w.DeliverDebit(t.Context(), debit) })
+	if err := w.ResolveCharge(t.Context(), debit); err != nil {
+		t.Error(err)
+	}
+	w.stateIs(debit, wallet.ChargeDone)
+	w.balance(wallet.Available(p.sub), 5_000)
+
+	ask := wallet.Presented{Code: w.code(p), Amount: 1_000}
+	pay := func() error { _, _, err := w.Pay(t.Context(), w.shop("bakery key"), "key", ask); return err }
+	unknown("paid", pay)
+	if err := pay(); err != nil {
+		t.Errorf("paid again: %v", err)
+	}
+	w.balance(wallet.Available(p.sub), 4_000)
+
+	other := w.charge(p, 2_000)
+	var rev wallet.Reversal
+	reverse := func() error { rev, err = w.ReverseCharge(t.Context(), other.Debit, "staff", "why"); return err }
+	unknown("reversed", reverse)
+	if err := reverse(); err != nil {
+		t.Errorf("reversed again: %v", err)
+	}
+	unknown("reversal's receipt", func() error { return w.DeliverReversal(t.Context(), rev.ID) })
+	if err := w.DeliverReversal(t.Context(), rev.ID); err != nil {
+		t.Error(err)
+	}
+	w.stateIs(other.Debit, wallet.ChargeReversed)
+	w.balance(wallet.Available(p.sub), 4_000)
+	w.booksAgree(p)
+}
+
 // A bank that signs two ends of one debit: the first stands, a person looks into it.
 func TestContradictionOpensABreak(t *testing.T) {
 	w := newWorld(t)
