@@ -46,13 +46,16 @@ type Server struct {
 	handler http.Handler
 }
 
+// tenantsAtOnce is how many banks are opened or migrated at the same time: most of it is waiting for the disk.
+const tenantsAtOnce = 16
+
 // Migrate brings the databases of all banks up to date.
 func Migrate(ctx context.Context, cfg Config) error {
 	if err := cfg.Check(); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
 	var g errgroup.Group
-	g.SetLimit(4)
+	g.SetLimit(tenantsAtOnce)
 	for _, b := range cfg.Banks {
 		g.Go(func() error { return migrateTenant(ctx, cfg, b) })
 	}
@@ -84,7 +87,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	}
 	s.order = make([]*tenant, len(cfg.Banks))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(4)
+	g.SetLimit(tenantsAtOnce)
 	for i, b := range cfg.Banks {
 		g.Go(func() (err error) {
 			s.order[i], err = s.openTenant(gctx, b, shared, site.Named(b.name(), i%8))
