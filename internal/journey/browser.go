@@ -18,6 +18,7 @@ const (
 	mostRedirects = 10
 	mostBytes     = 4 << 20
 	pageTime      = 40 * time.Second
+	settleTime    = 2 * time.Minute // a message that was lost is sent again within it
 )
 
 // browser does what a person's browser does with the pages of the roles: keeps cookies, says where it comes
@@ -194,7 +195,7 @@ func site(u *url.URL) string {
 
 // settled waits with a page until it no longer asks its server for news of itself, as its script does.
 func (b *browser) settled(ctx context.Context, p *page) (*page, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTime)
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	for {
 		region := p.find(func(n node) bool { return n.has("data-poll") })

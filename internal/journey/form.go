@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -139,15 +140,39 @@ func (b *browser) redirected(ctx context.Context, f *form) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b.jar.take(v.to, resp.Cookies(), time.Now())
-	b.tell(v, resp.Cookies())
-	if err := resp.Body.Close(); err != nil {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, mostBytes))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return "", err
 	}
+	b.jar.take(v.to, resp.Cookies(), time.Now())
+	b.tell(v, resp.Cookies())
 	if !redirects(resp) {
-		return "", fmt.Errorf("expected %s to lead on; it answered %d", v.to.Path, resp.StatusCode)
+		at, err := newPage(v.to, resp, body)
+		if err == nil {
+			err = wants("a page that leads on", at)
+		}
+		return "", err
 	}
 	return resp.Header.Get("Location"), nil
+}
+
+// patience is how often somebody comes back who is told that the service is busy or cannot reach her bank.
+const patience = 5
+
+// patiently does something again as long as the page says to try later.
+func patiently(ctx context.Context, do func() error) error {
+	for n := 1; ; n++ {
+		err := do()
+		u, ok := errors.AsType[*unexpected](err)
+		if !ok || u.page.status != http.StatusServiceUnavailable && u.page.status != http.StatusTooManyRequests || n == patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(n) * time.Second):
+		}
+	}
 }
 
 // compose is what pressing a form's button makes the browser do.

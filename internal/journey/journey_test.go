@@ -98,6 +98,28 @@ func walk(t *testing.T, url string) (steps []journey.Step, told, sum journey.Sum
 	return steps, told, sum, err
 }
 
+// logged tells what the roles warned of, where the test has failed.
+func logged(t *testing.T, dir string) {
+	if !t.Failed() {
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "log", "*.jsonl"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+		}
+		for line := range strings.SplitSeq(string(text), "\n") {
+			if strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+				t.Logf("%s: %s", filepath.Base(file), line)
+			}
+		}
+	}
+}
+
 // TestJourneyTwice walks the whole way, with the real audit at its end, and once more over the same data after a
 // restart, when somebody finds a difference in the books: that must fail, and say so.
 func TestJourneyTwice(t *testing.T) {
@@ -109,6 +131,7 @@ func TestJourneyTwice(t *testing.T) {
 		}
 		return dev.Report{Agrees: found.Agrees, Text: text.String()}, err
 	}}
+	defer logged(t, o.Dir)
 	url, stop := start(t, o)
 	steps, told, sum, err := walk(t, url)
 	stop()

@@ -120,15 +120,17 @@ func (p *person) review(ctx context.Context, s id.Service, bank id.Bank) (*page,
 }
 
 // ask asks a bank for a link: the page is the bank's, which asks for the account.
-func (p *person) ask(ctx context.Context, s id.Service, bank id.Bank) (*page, error) {
-	at, err := p.review(ctx, s, bank)
-	if err != nil {
-		return nil, err
-	}
-	if at, err = p.web.press(ctx, at.form("/links/new/"+string(bank))); err != nil {
-		return nil, err
-	}
-	return at, at.at("/link/", "the bank's page that asks for the account")
+func (p *person) ask(ctx context.Context, s id.Service, bank id.Bank) (at *page, err error) {
+	err = patiently(ctx, func() error {
+		if at, err = p.review(ctx, s, bank); err != nil {
+			return err
+		}
+		if at, err = p.web.press(ctx, at.form("/links/new/"+string(bank))); err != nil {
+			return err
+		}
+		return at.at("/link/", "the bank's page that asks for the account")
+	})
+	return at, err
 }
 
 // enter names an account on a page of its bank and goes on to the ways to prove possession.

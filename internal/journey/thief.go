@@ -97,12 +97,15 @@ func (s *story) thiefWithBrowser(ctx context.Context) error {
 	if err := p.mail.skip(ctx); err != nil {
 		return err
 	}
-	review, err := p.review(ctx, maru, p.Bank)
-	if err != nil {
-		return err
-	}
 	lured := s.w.browser(false)
-	asking, err := p.web.redirected(ctx, review.form("/links/new/"+string(p.Bank)))
+	var asking string
+	err := patiently(ctx, func() error {
+		review, err := p.review(ctx, maru, p.Bank)
+		if err == nil {
+			asking, err = p.web.redirected(ctx, review.form("/links/new/"+string(p.Bank)))
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
