@@ -12,32 +12,32 @@ import (
 // {count} are filled in. No notice carries a sign-in link.
 var noticeTexts = map[EventKind]struct{ subject, body fault.Text }{
 	EventRequest: {
-		fault.Text{JA: "口座への接続の申し込みがありました", EN: "A service asks for a link to your account"},
-		fault.Text{JA: "{service}から口座{account}への接続の申し込みがありました。", EN: "{service} asks for a link to your account {account}."},
+		fault.Text{JA: "口座連携の申し込みがありました", EN: "A service asks for a link to your account"},
+		fault.Text{JA: "{service}から口座{account}への連携の申し込みがありました。", EN: "{service} asks for a link to your account {account}."},
 	},
 	EventActivated: {
-		fault.Text{JA: "口座の接続手続きが行われました", EN: "A link to your account was made"},
-		fault.Text{JA: "口座{account}を{service}に接続する手続きが行われました。", EN: "Your account {account} is being linked to {service}."},
+		fault.Text{JA: "口座連携の手続きが行われました", EN: "A link to your account was made"},
+		fault.Text{JA: "口座{account}を{service}と連携する手続きが行われました。", EN: "Your account {account} is being linked to {service}."},
 	},
 	EventDead: {
-		fault.Text{JA: "口座の接続は成立しませんでした", EN: "A link to your account came to nothing"},
-		fault.Text{JA: "{service}と口座{account}の接続は成立しませんでした。引き落としはできません。", EN: "The link of {service} to your account {account} came to nothing. It can debit nothing."},
+		fault.Text{JA: "口座連携は成立しませんでした", EN: "A link to your account came to nothing"},
+		fault.Text{JA: "{service}と口座{account}の連携は成立しませんでした。引き落としはできません。", EN: "The link of {service} to your account {account} came to nothing. It can debit nothing."},
 	},
 	EventConfirmed: {
-		fault.Text{JA: "口座の接続を本人確認しました", EN: "A link to your account was confirmed"},
-		fault.Text{JA: "{service}と口座{account}の接続の少額制限が解除されます。", EN: "The small cap of the link of {service} to your account {account} is lifted."},
+		fault.Text{JA: "口座連携を本人確認しました", EN: "A link to your account was confirmed"},
+		fault.Text{JA: "{service}と口座{account}の連携の少額制限が解除されます。", EN: "The small cap of the link of {service} to your account {account} is lifted."},
 	},
 	EventSuspended: {
-		fault.Text{JA: "口座の接続を一時停止しました", EN: "A link to your account is suspended"},
-		fault.Text{JA: "{service}で登録の変更があったため、口座{account}の接続を一時停止しました。", EN: "Something changed at {service}: its link to your account {account} is suspended."},
+		fault.Text{JA: "口座連携を一時停止しました", EN: "A link to your account is suspended"},
+		fault.Text{JA: "{service}で登録の変更があったため、口座{account}の連携を一時停止しました。", EN: "Something changed at {service}: its link to your account {account} is suspended."},
 	},
 	EventEnded: {
-		fault.Text{JA: "口座の接続が終了しました", EN: "A link to your account has ended"},
-		fault.Text{JA: "{service}と口座{account}の接続が終了しました。", EN: "The link of {service} to your account {account} has ended."},
+		fault.Text{JA: "口座連携が終了しました", EN: "A link to your account has ended"},
+		fault.Text{JA: "{service}と口座{account}の連携が終了しました。", EN: "The link of {service} to your account {account} has ended."},
 	},
 	EventCooling: {
-		fault.Text{JA: "口座の接続を待機に戻しました", EN: "A link to your account is cooling off again"},
-		fault.Text{JA: "{service}で登録の変更があったため、口座{account}の接続はしばらく引き落としできません。", EN: "Something changed at {service}: its link to your account {account} can debit nothing for a while."},
+		fault.Text{JA: "口座連携を待機に戻しました", EN: "A link to your account is cooling off again"},
+		fault.Text{JA: "{service}で登録の変更があったため、口座{account}の連携はしばらく引き落としできません。", EN: "Something changed at {service}: its link to your account {account} can debit nothing for a while."},
 	},
 	EventDebit: {
 		fault.Text{JA: "口座から引き落としがありました", EN: "Your account was debited"},
@@ -48,20 +48,20 @@ var noticeTexts = map[EventKind]struct{ subject, body fault.Text }{
 		fault.Text{JA: "{time} {service}から口座{account}へ{amount}円を返金しました。", EN: "{time}: {service} gave JPY {amount} back to your account {account}."},
 	},
 	EventStopOne: {
-		fault.Text{JA: "口座の接続を停止しました", EN: "A link to your account was stopped"},
-		fault.Text{JA: "{service}と口座{account}の接続を停止しました。引き落としはできません。", EN: "The link of {service} to your account {account} is stopped. It can debit nothing."},
+		fault.Text{JA: "口座連携を停止しました", EN: "A link to your account was stopped"},
+		fault.Text{JA: "{service}と口座{account}の連携を停止しました。引き落としはできません。", EN: "The link of {service} to your account {account} is stopped. It can debit nothing."},
 	},
 	EventStopAll: {
-		fault.Text{JA: "すべての接続を停止しました", EN: "All links to your account were stopped"},
-		fault.Text{JA: "口座{account}のすべての接続と新しい申し込みを停止しました。", EN: "All links to your account {account}, and new requests, are stopped."},
+		fault.Text{JA: "すべての連携を停止しました", EN: "All links to your account were stopped"},
+		fault.Text{JA: "口座{account}のすべての連携と新しい申し込みを停止しました。", EN: "All links to your account {account}, and new requests, are stopped."},
 	},
 	EventUndone: {
 		fault.Text{JA: "停止が解除されました", EN: "A stop was undone"},
-		fault.Text{JA: "口座{account}の接続の停止が本人確認のうえ解除されました。", EN: "A stop of links to your account {account} was undone with full proof."},
+		fault.Text{JA: "口座{account}の連携の停止が本人確認のうえ解除されました。", EN: "A stop of links to your account {account} was undone with full proof."},
 	},
 	EventPasskey: {
 		fault.Text{JA: "パスキーが登録されました", EN: "A passkey was registered"},
-		fault.Text{JA: "口座{account}にパスキーが登録されました。7日間は接続の手続きに使えません。", EN: "A passkey was registered for your account {account}. For 7 days it makes no link."},
+		fault.Text{JA: "口座{account}にパスキーが登録されました。7日間は連携の手続きに使えません。", EN: "A passkey was registered for your account {account}. For 7 days it makes no link."},
 	},
 	EventPIN: {
 		fault.Text{JA: "暗証番号が変更されました", EN: "Your PIN was changed"},
@@ -72,8 +72,8 @@ var noticeTexts = map[EventKind]struct{ subject, body fault.Text }{
 		fault.Text{JA: "口座{account}の連絡先が変更されました。以前の連絡先にも30日間お知らせします。", EN: "The contacts of your account {account} were changed. The old ones are told for 30 more days."},
 	},
 	EventDigest: {
-		fault.Text{JA: "接続の申し込みのまとめ", EN: "Requests for links to your account"},
-		fault.Text{JA: "口座{account}への接続の申し込みがほかに{count}件ありました。", EN: "There were {count} more requests for a link to your account {account}."},
+		fault.Text{JA: "連携の申し込みのまとめ", EN: "Requests for links to your account"},
+		fault.Text{JA: "口座{account}への連携の申し込みがほかに{count}件ありました。", EN: "There were {count} more requests for a link to your account {account}."},
 	},
 }
 

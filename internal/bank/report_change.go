@@ -177,7 +177,7 @@ func (b *Bank) ConfirmLink(ctx context.Context, held Possession, link id.Link) e
 	}
 	if from := l.ActivatedAt.Add(ConfirmAfter); at.Before(from) {
 		return fault.Refuse("L13", op, fault.Text{
-			JA: "接続から24時間たつまでは確認できません。そのあとにもう一度お試しください。",
+			JA: "連携から24時間たつまでは確認できません。そのあとにもう一度お試しください。",
 			EN: "A link can be confirmed from 24 hours after it was made. Please try again then."})
 	}
 	_, err = b.MoveLink(ctx, link, Move{

@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	missing = "/no-such-page"
+
 	phone = 390
 	desk  = 1200
 	tall  = 844
@@ -72,7 +74,7 @@ func (h *hand) heard() []string {
 
 // answered says that the message only repeats the status of a page that refuses something in words of its own.
 func answered(m chromedp.ConsoleMessage) bool {
-	return m.Source == "network" && strings.Contains(m.Text, "status of 422")
+	return m.Source == "network" && (strings.Contains(m.Text, "status of 422") || strings.HasSuffix(m.URL, missing))
 }
 
 func (h *hand) do(steps ...chromedp.Action[chromedp.Void]) {

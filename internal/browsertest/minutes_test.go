@@ -37,9 +37,10 @@ type walk struct {
 	read map[string]int // letters read, by address
 }
 
-func newWalk(t *testing.T, synced bool) (*walk, context.Context) {
+func newWalk(t *testing.T, first, synced bool) (*walk, context.Context) {
 	t.Helper()
 	info, browser, e := open(t), chromium(t), openEyes(t)
+	e.again = !first
 	w := &walk{hand: sit(t, browser, e), info: info, dev: sit(t, browser, e), read: map[string]int{}}
 	passkeys(t, w.tab, synced)
 	return w, browser
@@ -130,22 +131,29 @@ func (w *walk) proved(browser context.Context, mail, kana, birth string) {
 	staff.look("staff-books")
 }
 
-// linked asks the bank for a link and comes back with it.
-func (w *walk) linked(mail, number, account, pin string) {
+// asks finds a bank by its kana, goes there and names an account.
+func (w *walk) asks(bank, kana, branch, account string) {
 	w.Helper()
 	w.open(w.wallet() + "/")
 	w.look("wallet-home-proved")
 	w.press(`a[href="/links/new"]`, "#f-bank")
 	w.look("wallet-choose")
-	w.suggested("bank", "しずおか")
-	w.do(chromedp.WaitVisible(`form[action="/links/new/0149"]`))
+	w.suggested("bank", kana)
+	form := `form[action="/links/new/` + bank + `"]`
+	w.do(chromedp.WaitVisible(form))
 	w.look("wallet-review")
-	w.press(`form[action="/links/new/0149"] button`, "#f-branch")
+	w.press(form+" button", "#f-branch")
 	w.look("bank-account")
-	w.suggested("branch", "ほんてん")
+	w.suggested("branch", branch)
 	w.fill("number", account)
 	w.press(`form[action$="/account"] button.primary`, `a[href$="/method/code"]`)
 	w.look("bank-methods")
+}
+
+// linked asks the bank for a link, proves himself with a code, and comes back with it.
+func (w *walk) linked(mail, number, account, pin string) {
+	w.Helper()
+	w.asks(string(shizuoka), "しずおか", "ほんてん", account)
 	w.press(`a[href$="/method/code"]`, `form[action$="/code"] button`)
 	w.look("bank-code")
 	w.press(`form[action$="/code"] button`, "#f-code")
@@ -250,7 +258,7 @@ func (w *walk) signIn(number, account, birth, pin string) {
 // The first five minutes of README.md, with a person's hands: Suzuki Ichiro signs up, is proved, links his
 // account, charges and pays in a shop; then, as a depositor, he sees all of it at his bank and stops it.
 func TestFirstFiveMinutes(t *testing.T) {
-	w, browser := newWalk(t, false)
+	w, browser := newWalk(t, true, false)
 	w.dev.open(w.info.URL)
 	w.dev.look("dev-home")
 	w.signUp(ichiroMail, ichiroPhone)

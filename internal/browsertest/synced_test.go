@@ -9,11 +9,11 @@ import (
 // A passkey that syncs to other devices proves only that one of them is his: the key of the browser beside it, made by
 // WebCrypto and never readable, signs each charge as well (M9). Without that key the same passkey moves no money.
 func TestSyncedPasskeyWithTheBrowsersKey(t *testing.T) {
-	w, browser := newWalk(t, true)
+	w, browser := newWalk(t, false, true)
 	w.signUp(ichiroMail, ichiroPhone)
 	w.open(w.wallet() + "/account")
 	w.sees("同期されるパスキーと、このブラウザだけの鍵")
-	w.look("wallet-account-synced")
+	w.here("wallet-account-synced")
 	w.proved(browser, ichiroMail, "スズキ イチロウ", ichiroBirth)
 	w.linked(ichiroMail, ichiroPhone, ichiroAccount, ichiroPIN)
 	w.later()

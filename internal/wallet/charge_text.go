@@ -22,7 +22,7 @@ var (
 	textCooling   = fault.Text{JA: "連携したばかりの口座です。安全のため、しばらくチャージできません。", EN: "This link is new. For your safety it cannot be charged from for a while."}
 	textWaiting   = fault.Text{JA: "銀行からのお知らせの受け取り確認を待っています。", EN: "The bank is waiting for a receipt of its notice to you."}
 	textSuspended = fault.Text{JA: "この口座の連携は停止しています。銀行でもう一度本人確認をすると使えます。", EN: "This link is suspended. Prove yourself at your bank once more to use it."}
-	textStopped   = fault.Text{JA: "口座の名義人が、銀行で連携を止めています。", EN: "The depositor has stopped this link at the bank."}
+	textStopped   = fault.Text{JA: "口座の名義人が、銀行で連携を止めています。解除は、名義人が銀行のお客さまページで行います。", EN: "The depositor has stopped this link at the bank. Only the depositor can undo it, on the bank's own page."}
 	textGone      = fault.Text{JA: "この口座の連携は終わっています。", EN: "This link has ended."}
 	textChanging  = fault.Text{JA: "登録内容の変更を銀行に知らせています。返事があるまでチャージできません。", EN: "We are telling the bank about a change in your account. Charges wait for its answer."}
 )

@@ -130,8 +130,8 @@ func (w *Wallet) MayAsk(ctx context.Context, h Holder, bank HubBank) error {
 	}
 	if bank.State != BankOpen || !w.Messages.Knows(ctx, bank.Issuer) {
 		return fault.Refuse("R10", op, fault.Text{
-			JA: "この銀行は現在、新しい連携を受け付けていません。",
-			EN: "This bank takes no new links at present."})
+			JA: "この銀行は現在、新しい連携を受け付けていません。再開をお待ちいただくか、ほかの銀行をお選びください。",
+			EN: "This bank takes no new links at present. Please wait until it does again, or choose another bank."})
 	}
 	links, err := w.Store.LinksOf(ctx, h.Subject)
 	if err != nil {

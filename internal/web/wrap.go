@@ -66,7 +66,8 @@ func (s *Site) fallback(mux *http.ServeMux) http.Handler {
 		}
 		probe := &statusProbe{header: http.Header{}}
 		h.ServeHTTP(probe, r)
-		err := error(&fault.Error{Kind: fault.NotFound, Op: "web.route"})
+		err := error(&fault.Error{Kind: fault.NotFound, Op: "web.route", Public: fault.Text{
+			JA: "アドレスが正しいかご確認ください。ページは移動したか、終わったのかもしれません。", EN: "Please check the address. The page may have moved, or be over."}})
 		status := http.StatusNotFound
 		if probe.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", probe.header.Get("Allow"))

@@ -215,7 +215,7 @@ func (t *tenant) consentForm() *web.Form {
 		web.Field{Name: "reference", Kind: web.DigitsField, Optional: true, Max: 12,
 			Label: fault.Text{JA: "お知らせメールの番号（8桁）", EN: "Number from our e-mail (8 digits)"},
 			Hint: fault.Text{
-				JA: "当行からの「口座への接続の申し込み」のメールに書かれています。届かないときは空のままで、24時間以内に当行のATMで確認してください。",
+				JA: "当行からの「口座連携の申し込み」のメールに書かれています。届かないときは空のままで、24時間以内に当行のATMで確認してください。",
 				EN: "It stands in our e-mail about this request. If none has come, leave this empty and confirm at one of our ATMs within 24 hours."}},
 		web.Field{Name: "agree", Kind: web.CheckField,
 			Label: fault.Text{JA: "この申し込みは自分がいま行っているもので、電話などでだれかに指示されたものではありません。", EN: "I am asking for this link myself, now. Nobody told me to by telephone or otherwise."}},

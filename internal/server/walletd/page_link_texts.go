@@ -16,8 +16,8 @@ var stateTexts = map[wire.LinkState]stateText{
 	wire.LinkWaiting: {
 		word: fault.Text{JA: "受け取り確認待ち", EN: "Waiting for a receipt"}, tone: "warn",
 		says: fault.Text{
-			JA: "銀行からのお知らせが届いたことを、銀行が確認しています。確認できないと連携は取り消されます。",
-			EN: "The bank is making sure that its notice has reached you. Without that the link comes to nothing."},
+			JA: "銀行からのお知らせが届いたことを、銀行が確認しています。しばらくしてもこのままのときや、銀行に電話もメールも届け出ていないときは、期限までに銀行のATMでお知らせを確認してください。確認できないと連携は取り消されます。",
+			EN: "The bank is making sure that its notice has reached you. If this page stays like this, or the bank has neither a phone nor an e-mail of yours, acknowledge the notice at one of its ATMs in time. Without that the link comes to nothing."},
 	},
 	wire.LinkCooling: {
 		word: fault.Text{JA: "待機期間", EN: "Cooling-off"}, tone: "warn",

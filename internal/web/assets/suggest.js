@@ -11,6 +11,7 @@ export function attach(input) {
   list.hidden = true;
   list.setAttribute('role', 'listbox');
   list.setAttribute('aria-label', input.labels?.[0]?.textContent ?? '');
+  const typing = document.activeElement === input; // who is quick has begun before this script was there
   const wrap = document.createElement('div');
   wrap.className = 'suggest';
   input.replaceWith(wrap);
@@ -90,11 +91,12 @@ export function attach(input) {
     }
   };
 
-  input.addEventListener('input', () => {
+  const soon = () => {
     choice.value = '';
     clearTimeout(timer);
     timer = setTimeout(ask, pause);
-  });
+  };
+  input.addEventListener('input', soon);
   input.addEventListener('blur', close);
   input.addEventListener('keydown', (event) => {
     if (event.isComposing || list.hidden) return;
@@ -117,4 +119,8 @@ export function attach(input) {
     }
     event.preventDefault();
   });
+  if (typing) {
+    input.focus();
+    soon();
+  }
 }
