@@ -17,8 +17,10 @@ import (
 const (
 	CodeLife     = 10 * time.Minute
 	CodeTries    = 3
-	CodesPerDay  = 5                // to one contact
+	CodesPerDay  = 5                // to one contact, in CodeBudgetSpan
 	CodeInterval = 20 * time.Second // between two to one contact
+
+	CodeBudgetSpan = 24 * time.Hour
 )
 
 // Code is a one-time code that was sent to a contact. The digits themselves are kept nowhere.
@@ -34,7 +36,9 @@ type Code struct {
 }
 
 // PutCode writes a code; IfTries is the number of tries stored now, -1 if there must be no such code. So two
-// guesses at the same time cannot share a try.
+// guesses at the same time cannot share a try. A new code past the budget of its contact (CodesPerDay,
+// CodeInterval) is fault.Conflict, counted in the transaction that writes it: of many requests at the same time
+// one sends a code.
 type PutCode struct {
 	Code    Code
 	IfTries int
@@ -49,14 +53,12 @@ func (c Code) open(now time.Time) bool {
 // whether or not somebody owns the contact.
 func (w *Wallet) newCode(ctx context.Context, errand string, contact []byte) (Code, observe.Secret, error) {
 	now := w.Now()
-	n, last, err := w.Store.CodesSince(ctx, contact, now.Add(-24*time.Hour))
+	n, last, err := w.Store.CodesSince(ctx, contact, now.Add(-CodeBudgetSpan))
 	if err != nil {
 		return Code{}, "", err
 	}
 	if n >= CodesPerDay || (n > 0 && now.Before(last.Add(CodeInterval))) {
-		return Code{}, "", &fault.Error{Kind: fault.Busy, Op: "wallet.newCode", Public: fault.Text{
-			JA: "コードの送信回数が上限に達しました。しばらく待ってからやり直してください。",
-			EN: "Too many codes were sent. Please wait and try again."}}
+		return Code{}, "", tooManyCodes(nil)
 	}
 	digits, err := rand.Int(w.Rand, big.NewInt(1_000_000))
 	if err != nil {
@@ -66,6 +68,12 @@ func (w *Wallet) newCode(ctx context.Context, errand string, contact []byte) (Co
 	c := Code{ID: w.newID("cod"), Errand: errand, Contact: contact, TriesLeft: CodeTries, SentAt: now, Until: now.Add(CodeLife)}
 	c.Hash = w.codeHash(c.ID, text)
 	return c, observe.Secret(text), nil
+}
+
+func tooManyCodes(cause error) error {
+	return &fault.Error{Kind: fault.Busy, Op: "wallet.newCode", Err: cause, Public: fault.Text{
+		JA: "コードの送信回数が上限に達しました。しばらく待ってからやり直してください。",
+		EN: "Too many codes were sent. Please wait and try again."}}
 }
 
 // useCode spends a try. It answers the row to write beside what the code allows where the digits are right;

@@ -289,6 +289,9 @@ func (w *Wallet) sendCode(ctx context.Context, e Errand) (Errand, error) {
 	e.Code, e.Version = code.ID, was+1
 	rows = append(rows, PutCode{code, -1}, PutErrand{e, was})
 	if err := w.Store.Commit(ctx, rows...); err != nil {
+		if fault.Of(err) == fault.Conflict { // another request was first: to the contact, or in this errand
+			return Errand{}, tooManyCodes(err)
+		}
 		return Errand{}, err
 	}
 	w.Wake()

@@ -97,6 +97,46 @@ func TestSignUpIsBlind(t *testing.T) {
 	}
 }
 
+// However many ask at the same time, a contact gets one code at a time and five a day.
+func TestCodesAtTheSameTime(t *testing.T) {
+	for name, start := range map[string]func(*people) error{
+		"sign up":  func(p *people) error { _, err := p.StartSignUp(p.Context(), "a@example.jp", "ja"); return err },
+		"recovery": func(p *people) error { _, err := p.StartRecovery(p.Context(), "a@example.jp", "ja"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeople(t)
+			if name == "recovery" {
+				p.signUp("a@example.jp", "09011112222", false)
+				p.clock.Forward(wallet.CodeBudgetSpan)
+			}
+			if _, err := p.deliver(); err != nil {
+				t.Fatal(err)
+			}
+			sent := 0
+			for round := range 8 {
+				var all sync.WaitGroup
+				for range 60 {
+					all.Go(func() {
+						if err := start(p); err != nil && fault.Of(err) != fault.Busy {
+							t.Error(err)
+						}
+					})
+				}
+				all.Wait()
+				letters, err := p.deliver()
+				if err != nil || len(letters) > 1 || (round < wallet.CodesPerDay) != (len(letters) == 1) {
+					t.Fatalf("round %d sent %d letters, %v", round, len(letters), err)
+				}
+				sent += len(letters)
+				p.clock.Forward(wallet.CodeInterval)
+			}
+			if sent != wallet.CodesPerDay {
+				t.Errorf("%d codes in a day", sent)
+			}
+		})
+	}
+}
+
 func TestCodes(t *testing.T) {
 	t.Run("three tries", func(t *testing.T) {
 		p := newPeople(t)

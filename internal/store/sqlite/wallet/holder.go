@@ -195,12 +195,18 @@ func (s *Store) Errand(ctx context.Context, errand string) (wallet.Errand, error
 
 func putCode(ctx context.Context, tx *sql.Tx, w wallet.PutCode) error {
 	c := w.Code
+	if w.IfTries >= 0 {
+		res, err := tx.ExecContext(ctx, `UPDATE codes SET tries_left = ?2, used_us = ?3 WHERE id = ?1 AND tries_left = ?4 AND used_us = 0`,
+			c.ID, c.TriesLeft, stamp(c.UsedAt), w.IfTries)
+		return oneRow("putCode", res, err)
+	}
 	res, err := tx.ExecContext(ctx, `
 		INSERT INTO codes (id, errand, contact_mark, hash, tries_left, sent_us, until_us, used_us)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-		ON CONFLICT (id) DO UPDATE SET tries_left = excluded.tries_left, used_us = excluded.used_us
-		WHERE codes.tries_left = ?9 AND codes.used_us = 0`,
-		c.ID, c.Errand, c.Contact, c.Hash, c.TriesLeft, stamp(c.SentAt), stamp(c.Until), stamp(c.UsedAt), w.IfTries)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+		WHERE (SELECT COUNT(*) FROM codes WHERE contact_mark = ?3 AND sent_us > ?9) < ?10
+			AND NOT EXISTS (SELECT 1 FROM codes WHERE contact_mark = ?3 AND sent_us > ?11)`,
+		c.ID, c.Errand, c.Contact, c.Hash, c.TriesLeft, stamp(c.SentAt), stamp(c.Until), stamp(c.UsedAt),
+		stamp(c.SentAt.Add(-wallet.CodeBudgetSpan)), wallet.CodesPerDay, stamp(c.SentAt.Add(-wallet.CodeInterval)))
 	return oneRow("putCode", res, err)
 }
 
