@@ -145,12 +145,21 @@ func (b *Bank) Cash(ctx context.Context, acc AccountID, amount money.Yen, ref st
 }
 
 // CloseAccount pays out what is left, ends every link, and lets nothing in or out any more: a reversal
-// that comes later waits on the service's suspense account.
+// that comes later waits on the service's suspense account. Closing what is closed changes nothing.
 func (b *Bank) CloseAccount(ctx context.Context, acc AccountID) error {
 	const op = "bank.CloseAccount"
+	if a, err := b.Store.Account(ctx, acc); err != nil || a.Closed {
+		return err
+	}
 	if err := again(ctx, op, func() error { return b.revokeAll(ctx, acc) }); err != nil {
 		return err
 	}
+	return again(ctx, op, func() error { return b.payOutAndClose(ctx, op, acc) })
+}
+
+// payOutAndClose moves the balance as it was read; where an ATM paid some of it out meanwhile, nothing is
+// closed and the error is errMoved.
+func (b *Bank) payOutAndClose(ctx context.Context, op string, acc AccountID) error {
 	now := b.Now()
 	freeze := ledger.Request{At: now, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: false}}
 	if err := b.submit(ctx, op, freeze); err != nil {
@@ -160,18 +169,29 @@ func (b *Bank) CloseAccount(ctx context.Context, acc AccountID) error {
 	if err != nil {
 		return err
 	}
-	var reqs []ledger.Request
+	last := ledger.Request{At: now, Do: ledger.Note{}, Then: func(res ledger.Result) []ledger.Write {
+		if !res.OK() {
+			return nil
+		}
+		return []ledger.Write{CloseAccount{acc, now}}
+	}}
 	if left.Balance > 0 {
-		reqs = append(reqs, ledger.Request{At: now, Do: ledger.Move{
+		last.Do = ledger.Move{
 			ID: ledger.TransferID("closing/" + string(acc)), Kind: MoveClosing, Memo: narrationClosing,
 			Legs: []ledger.Leg{{Debit: Deposit(acc), Credit: Vault, Amount: left.Balance}},
-		}})
+		}
 	}
-	reqs = append(reqs, ledger.Request{
-		At: now, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: true},
-		Then: func(ledger.Result) []ledger.Write { return []ledger.Write{CloseAccount{acc, now}} },
-	})
-	return b.submit(ctx, op, reqs...)
+	res, err := b.Core.Submit(ctx, last)
+	switch {
+	case err != nil:
+		return err
+	case res.Outcome == ledger.Insufficient:
+		return errMoved
+	case !res.OK():
+		return fault.New(fault.Internal, op, errors.New("the ledger refused: "+res.Reason))
+	}
+	// Nothing is left and nothing comes in any more: what this freezes could not move if it were lost.
+	return b.submit(ctx, op, ledger.Request{At: now, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: true}})
 }
 
 // revokeAll ends every link of an account and shuts its gate for good.

@@ -1,6 +1,7 @@
 package bank_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -116,6 +118,47 @@ func TestReversalOfWhatIsNotBooked(t *testing.T) {
 	}
 	if got := w.balance(acc); got != 997_000 {
 		t.Errorf("balance %v", got)
+	}
+}
+
+// cashFirst is a core at which somebody draws cash just before the account is paid out.
+type cashFirst struct {
+	bank.Core
+	draw func()
+}
+
+func (c *cashFirst) meet(reqs ...ledger.Request) {
+	for _, r := range reqs {
+		if m, ok := r.Do.(ledger.Move); ok && m.Kind == bank.MoveClosing && c.draw != nil {
+			draw := c.draw
+			c.draw = nil
+			draw()
+		}
+	}
+}
+
+func (c *cashFirst) Submit(ctx context.Context, r ledger.Request) (ledger.Result, error) {
+	c.meet(r)
+	return c.Core.Submit(ctx, r)
+}
+
+func (c *cashFirst) SubmitAll(ctx context.Context, rs []ledger.Request) ([]ledger.Result, error) {
+	c.meet(rs...)
+	return c.Core.SubmitAll(ctx, rs)
+}
+
+// Cash drawn while an account is being closed is paid out once, and nothing is locked in.
+func TestCloseAccountWhileCashIsDrawn(t *testing.T) {
+	w := newTeller(t)
+	acc := w.hanako()
+	w.Core = &cashFirst{Core: w.Core, draw: func() { must(t, w.Cash(t.Context(), acc.ID, -10_000, "atm_1")) }}
+	must(t, w.CloseAccount(t.Context(), acc.ID))
+	must(t, w.CloseAccount(t.Context(), acc.ID))
+	if got := w.balance(acc); got != 0 {
+		t.Errorf("%v are locked in a closed account", got)
+	}
+	if a, err := w.store.Account(t.Context(), acc.ID); err != nil || !a.Closed {
+		t.Errorf("closed %t, %v", a.Closed, err)
 	}
 }
 
