@@ -27,12 +27,12 @@ const attempts = 20
 // errMoved says that a gate or a row changed between reading and writing it.
 var errMoved = errors.New("changed meanwhile")
 
-// again repeats what lost a race for a row or a gate.
+// again repeats what lost a race for a row or a gate. A conflict that names a rule is no race: it stays one.
 func again(ctx context.Context, op string, try func() error) error {
 	var err error
 	for range attempts {
 		err = try()
-		if err == nil || (!errors.Is(err, errMoved) && fault.Of(err) != fault.Conflict) {
+		if raced := errors.Is(err, errMoved) || fault.Of(err) == fault.Conflict && fault.RuleOf(err) == ""; !raced {
 			return err
 		}
 		if ctx.Err() != nil {

@@ -132,6 +132,17 @@ func (w *teller) change(l bank.Link, kind, chg string) (*wire.LinkReport, string
 	return r, text
 }
 
+// M8: the same change with other content is a conflict for ever, and not "try again".
+func TestAChangeWithOtherContentIsAConflict(t *testing.T) {
+	w := newTeller(t)
+	l := w.link(w.hanako(), maru, nil)
+	w.change(l, bank.ChangePhone, "chg_1")
+	_, err := w.LinkChange(t.Context(), w.signed(maru, &wire.LinkChange{Header: w.head(maru), Change: "chg_1", Link: l.ID, Kind: bank.ChangeDevice}))
+	if fault.Of(err) != fault.Conflict || fault.RuleOf(err) != "M8" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestChangesAtTheService(t *testing.T) {
 	for _, c := range []struct {
 		kind  string
