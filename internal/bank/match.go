@@ -84,11 +84,3 @@ func errNoSession(op, why string) error {
 type text string
 
 func (t text) Error() string { return string(t) }
-
-// errBlind is the one answer to everybody who did not prove enough, whatever was missing (L3).
-func errBlind(op string) error {
-	return &fault.Error{Kind: fault.Refused, Op: op, Rule: "L3", Public: fault.Text{
-		JA: "確認できませんでした。",
-		EN: "We could not confirm this.",
-	}}
-}
