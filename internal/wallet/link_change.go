@@ -85,9 +85,9 @@ func (w *Wallet) changeLink(l Link, kinds ...LinkChangeKind) ([]ledger.Write, er
 
 // EndLink ends a holder's link: here at once, at the bank as soon as it answers. Repeated, it changes nothing.
 func (w *Wallet) EndLink(ctx context.Context, sub id.Subject, link id.Link) error {
-	l, err := w.Store.Link(ctx, link)
-	if err != nil || l.Subject != sub {
-		return fault.New(fault.NotFound, "wallet.EndLink", err)
+	l, err := w.ownLink(ctx, sub, link)
+	if err != nil {
+		return err
 	}
 	if l.EndRequested || l.Over(w.Now()) {
 		return nil

@@ -46,7 +46,10 @@ func (w *Wallet) takeReport(ctx context.Context, issuer id.Issuer, compact strin
 // reportRows is what a verified report writes.
 func (w *Wallet) reportRows(ctx context.Context, issuer id.Issuer, compact string, rep wire.LinkReport, also func(*Link)) ([]ledger.Write, error) {
 	ask, err := w.Store.Ask(ctx, rep.Request)
-	if err != nil {
+	switch {
+	case err != nil && fault.Of(err) != fault.NotFound: // our trouble, not the report's: it must not be passed over
+		return nil, err
+	case err != nil:
 		return nil, badReport(fmt.Errorf("request %s: %w", rep.Request, err))
 	}
 	if ask.Issuer != issuer || ask.Subject != rep.Subject {

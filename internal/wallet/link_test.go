@@ -1,6 +1,7 @@
 package wallet_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"regexp"
@@ -375,6 +376,37 @@ func TestReportsBySeq(t *testing.T) {
 	}
 	if _, err := p.RequestLink(t.Context(), h, bankA); err != nil {
 		t.Errorf("a suspended link cannot be proved again: %v", err)
+	}
+}
+
+// out is a store whose requests for links cannot be read just now.
+type out struct{ wallet.Store }
+
+func (out) Ask(context.Context, id.Request) (wallet.Ask, error) {
+	return wallet.Ask{}, fault.New(fault.Unavailable, "test", nil)
+}
+
+// A report that comes while the database is out of order is asked for again: it may be the depositor's stop.
+func TestReportsWaitForTheStore(t *testing.T) {
+	p := newPeople(t)
+	_, l := p.linked(p.hanako(), bankA, lnk1)
+	a, err := p.Store.Ask(t.Context(), l.Request)
+	must(t, a, err)
+	p.hub.events = []wallet.HubEvent{{Seq: 1, Report: p.banks[bankA].report(t, a, lnk1, wire.LinkSuspended, func(r *wire.LinkReport) { r.Seq = 99 })}}
+	well := p.Store
+	p.Wallet.Store = out{well}
+	if err := p.FetchEvents(t.Context(), 0); fault.Of(err) != fault.Unavailable {
+		t.Errorf("got %v", err)
+	}
+	p.Wallet.Store = well
+	if seen, _ := well.EventsSeen(t.Context()); seen != 0 {
+		t.Fatalf("the report was passed over: seen %d", seen)
+	}
+	if err := p.FetchEvents(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := well.Link(t.Context(), lnk1); now.Reported != wire.LinkSuspended {
+		t.Errorf("the link is %s", now.Reported)
 	}
 }
 
