@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
@@ -90,7 +91,7 @@ func (p Presented) hash() string {
 // under the key. A payment that a rule refuses is answered as a Payment with its reason, and stays so.
 func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (pay Payment, replayed bool, err error) {
 	const op = "wallet.Pay"
-	if len(p.Terminal) > maxShopText || len(p.Order) > maxShopText || key == "" || len(key) > maxIdemKey {
+	if !shopText(p.Terminal) || !shopText(p.Order) || key == "" || len(key) > maxIdemKey {
 		return Payment{}, false, &fault.Error{Kind: fault.Invalid, Op: op, Public: textShopInput}
 	}
 	idem := IdemKey{Client: string(shop.ID), Endpoint: "payments", Key: key, BodyHash: p.hash()}
@@ -118,6 +119,11 @@ func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (p
 		return pay, true, err
 	}
 	return pay, false, err
+}
+
+// shopText says whether a shop's own words can stand in the books: the order is the memo of the transfer.
+func shopText(s string) bool {
+	return len(s) <= maxShopText && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
 // replay answers what came of the first request under a key; fault.NotFound where there was none.

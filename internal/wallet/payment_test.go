@@ -48,6 +48,24 @@ func gone(t *testing.T, err error) {
 	}
 }
 
+// What the books cannot keep is refused before the code is burnt.
+func TestPayRefusesWordsTheBooksCannotKeep(t *testing.T) {
+	w := newWorld(t)
+	p := w.person(bankA, 50_000)
+	w.charge(p, 10_000)
+	code := w.code(p)
+	for _, order := range []string{"7\x00", "7\xff"} {
+		_, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", wallet.Presented{Code: code, Amount: 100, Order: order})
+		if fault.Of(err) != fault.Invalid {
+			t.Errorf("order %q: %v", order, err)
+		}
+	}
+	pay, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", wallet.Presented{Code: code, Amount: 100, Order: "7"})
+	if err != nil || pay.State != wallet.PaymentDone {
+		t.Errorf("the code afterwards: %+v, %v", pay, err)
+	}
+}
+
 func TestPayTakesMaturingMoneyFirst(t *testing.T) {
 	w := newWorld(t)
 	p := w.person(bankA, 50_000)
