@@ -80,8 +80,8 @@ func (h *Hub) recordDebit(ctx context.Context, s id.Service, o Order) (LinkToken
 	return LinkToken{Token: sec.Token, Key: sec.Key}, err
 }
 
-// answered notes the bank's answer beside a routed debit. A debit the hub never routed is noted too:
-// a resolution may come first.
+// answered notes the bank's answer beside a routed debit. One that the hub never routed, of which a resolution
+// came first, is noted nowhere.
 func (h *Hub) answered(ctx context.Context, s id.Service, c id.Debit, outcome string) error {
 	return h.Store.Change(ctx, func(tx Tx) error {
 		d, ok, err := tx.Debit(ctx, s, c)

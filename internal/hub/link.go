@@ -155,7 +155,8 @@ func (h *Hub) setStage(ctx context.Context, r id.Request, to Stage) error {
 }
 
 // Redeem exchanges the code for the link's token and hands the activation to the bank (step 7). It may be called again
-// with the same code after any lost answer and goes on where it was; a code the bank refuses ends the request.
+// with the same code and goes on where it was. A code the bank refuses ends the request; so does a token whose answer
+// was lost, for the bank takes a code once.
 func (h *Hub) Redeem(ctx context.Context, s id.Service, r id.Request, code, codeHash, iss, activation string) (string, error) {
 	const op = "hub.Redeem"
 	row, err := h.beginRedeem(ctx, s, r, codeHash, iss)
