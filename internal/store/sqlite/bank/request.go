@@ -108,11 +108,11 @@ func (s *Store) TokenByHash(ctx context.Context, hash string) (wire.Token, error
 	return t, readErr("TokenByHash", err)
 }
 
-// SaveToken implements wire.TokenStore, for tokens that belong to no link. Expired ones of that kind go.
+// SaveToken implements wire.TokenStore, for tokens that belong to no link; Forget removes them.
 func (s *Store) SaveToken(ctx context.Context, hash string, t wire.Token) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
+	return writeErr("SaveToken", s.db.Write(ctx, func(tx *sql.Tx) error {
 		return putToken(ctx, tx, bank.Token{Hash: hash, Client: t.Client, Scope: t.Scope, JKT: t.JKT, Until: t.Expires})
-	})
+	}))
 }
 
 // Use implements wire.Replay.
