@@ -30,20 +30,30 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	rows := []ledger.Write{}
-	if why == "" {
-		code := b.digits6()
-		p.CodeHash, p.CodeUntil = b.codeHash(p, code), now.Add(CodeLife)
-		rows = append(rows, CodeSent{Account: p.Account, Proof: p.ID, At: now}, b.smsRow(phone, b.codeText(p, code), string(p.ID), now))
-		why = "sent"
+	write := func(p Proof, why string, rows ...ledger.Write) error {
+		return b.Store.Commit(ctx, append(rows, PutProof{Proof: p, IfVersion: version},
+			b.decision(p.Reference, now, map[string]string{"step": "code", "result": why}))...)
 	}
-	rows = append(rows, PutProof{Proof: p, IfVersion: version}, b.decision(p.Reference, now, map[string]string{"step": "code", "result": why}))
-	if err := b.Store.Commit(ctx, rows...); err != nil {
-		return false, err
+	if why == "" {
+		code, sent := b.digits6(), p
+		sent.CodeHash, sent.CodeUntil = b.codeHash(p, code), now.Add(CodeLife)
+		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, At: now}, b.smsRow(phone, b.codeText(p, code), string(p.ID), now))
+		if fault.RuleOf(err) == "L15" { // others took the day's last code since it was counted
+			why = codesUsedUp
+		}
+	}
+	if why != "" {
+		err = write(p, why)
+	}
+	if fault.Of(err) == fault.Conflict && err != nil { // the same proof asked at the same moment
+		return false, nil
 	}
 	b.Wake()
-	return true, nil
+	return err == nil, err
 }
+
+// codesUsedUp is why no code was sent, in the decision log.
+const codesUsedUp = "codes of the day are used up"
 
 // phoneFor finds where a code may go, or why none may.
 func (b *Bank) phoneFor(ctx context.Context, p Proof, now time.Time) (Contact, string, error) {
@@ -55,7 +65,7 @@ func (b *Bank) phoneFor(ctx context.Context, p Proof, now time.Time) (Contact, s
 	}
 	sent, err := b.Store.CodesSince(ctx, p.Account, now.Add(-24*time.Hour))
 	if err != nil || sent >= CodesPerDay {
-		return Contact{}, "codes of the day are used up", err
+		return Contact{}, codesUsedUp, err
 	}
 	ok, err := b.fresh(ctx, p, now)
 	if err != nil || !ok {

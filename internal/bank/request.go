@@ -171,7 +171,8 @@ type Passkey struct {
 // PutPasskey writes a passkey: a new one, a new counter, a removal.
 type PutPasskey struct{ Passkey Passkey }
 
-// CodeSent counts a one-time code that really left for an account (L15).
+// CodeSent counts a one-time code that really left for an account (L15). Where CodesPerDay left in the 24
+// hours before At, the commit is a fault.Conflict of the rule L15: codes asked for at once are no more.
 type CodeSent struct {
 	Account AccountID
 	Proof   ProofID

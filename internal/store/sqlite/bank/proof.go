@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
+	"github.com/kozamori/kozamori/internal/fault"
 )
 
 func putProof(ctx context.Context, tx *sql.Tx, w bank.PutProof) error {
@@ -53,7 +54,13 @@ func (s *Store) OpenProofs(ctx context.Context, acc bank.AccountID, after time.T
 }
 
 func putCodeSent(ctx context.Context, tx *sql.Tx, w bank.CodeSent) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO code_sent (account, proof, at_us) VALUES (?1, ?2, ?3)`, w.Account, w.Proof, us(w.At))
+	res, err := tx.ExecContext(ctx, `INSERT INTO code_sent (account, proof, at_us) SELECT ?1, ?2, ?3
+		WHERE (SELECT COUNT(*) FROM code_sent WHERE account = ?1 AND at_us > ?4) < ?5`,
+		w.Account, w.Proof, us(w.At), us(w.At.Add(-24*time.Hour)), bank.CodesPerDay)
+	err = conditional("putCodeSent", res, err)
+	if err != nil && fault.Of(err) == fault.Conflict {
+		return &fault.Error{Kind: fault.Conflict, Op: "store.bank.putCodeSent", Rule: "L15", Err: err}
+	}
 	return err
 }
 

@@ -1,0 +1,49 @@
+package bankd
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/bank"
+	"github.com/kozamori/kozamori/internal/notify"
+	"github.com/kozamori/kozamori/internal/wire"
+)
+
+// codes waits until nothing more comes and returns the one-time codes that came.
+func (w *world) codes() (out []notify.ShortMessage) {
+	time.Sleep(300 * time.Millisecond)
+	w.locked(func() {
+		for _, m := range w.sms {
+			if sixDigits.MatchString(m.Text) {
+				out = append(out, m)
+			}
+		}
+	})
+	return out
+}
+
+// Codes that are asked for at the same moment are no more than those asked for one after the other (L15).
+func TestCodesOfADayCannotBeRaced(t *testing.T) {
+	w := newWorld(t)
+	acc := w.hanako("0149", nil)
+	b, ctx := w.banks["0149"].bank, t.Context()
+	var proofs []bank.Proof
+	for range 48 {
+		p, err := b.StartProof(ctx, bank.ForPortal, acc.ID, wire.NewSecret())
+		must(t, err)
+		proofs = append(proofs, p)
+	}
+	var all sync.WaitGroup
+	for _, p := range proofs {
+		all.Go(func() {
+			if asked, err := b.SendCode(ctx, p); !asked || err != nil {
+				t.Errorf("an answer tells that no code was sent: %v %v", asked, err)
+			}
+		})
+	}
+	all.Wait()
+	if got := w.codes(); len(got) != bank.CodesPerDay {
+		t.Errorf("%d codes of 48 asked for at once", len(got))
+	}
+}
