@@ -10,7 +10,8 @@ import (
 // Stage is how far a link request has come at the hub.
 type Stage string
 
-// The stages of a link request. Only redeeming may hold a code or a token.
+// The stages of a link request. From redeeming on a row may hold a token, which a repeated redemption needs, and
+// the hash of the code; never a code.
 const (
 	Asked     Stage = "asked"     // recorded; the bank has not answered
 	PushedTo  Stage = "pushed"    // the bank gave a request_uri
