@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,10 +121,7 @@ func TestAnswerArrivesAfterTheSweepers(t *testing.T) {
 	slow := s.line.plan(1, between("maru", http.MethodPost, "/v1/debits"), func(l *line, r *http.Request, c *call) (*http.Response, error) {
 		r = r.Clone(t.Context())
 		resp, err := l.send(r, c)
-		select {
-		case <-free:
-		case <-time.After(time.Minute):
-		}
+		l.wait(free)
 		return resp, err
 	})
 	d := charge(t, a, 1500)
@@ -177,11 +175,10 @@ func TestOrdersRaceStopAll(t *testing.T) {
 		slips = append(slips, slip)
 	}
 	free := make(chan struct{})
-	waiting := sync.WaitGroup{}
-	waiting.Add(len(people))
+	var waiting atomic.Int64
 	s.line.plan(len(people), atBank("/v1/debits"), func(l *line, r *http.Request, c *call) (*http.Response, error) {
-		waiting.Done()
-		<-free
+		waiting.Add(1)
+		l.wait(free)
 		return l.send(r, c)
 	})
 	var all sync.WaitGroup
@@ -192,8 +189,8 @@ func TestOrdersRaceStopAll(t *testing.T) {
 			}
 		})
 	}
-	waiting.Wait() // every order stands before the bank
-	all.Wait()     // the pages have given up waiting for it
+	all.Wait() // the pages have given up waiting for it
+	eventually(t, time.Minute, "every order before the bank", nil, func() bool { return waiting.Load() == int64(len(people)) })
 	all.Go(func() { close(free) })
 	for _, a := range people {
 		all.Go(func() {
@@ -227,7 +224,7 @@ func TestDebitQueuedBeforeStopAllRunsAfterIt(t *testing.T) {
 	s.line.plan(1000, between("bank", http.MethodPost, "/v1/reports"), loseRequest) // nobody hears of the stop
 	free := make(chan struct{})
 	queued := s.line.plan(1, atBank("/v1/debits"), func(l *line, r *http.Request, c *call) (*http.Response, error) {
-		<-free
+		l.wait(free)
 		return l.send(r, c)
 	})
 	d := charge(t, a, 1800)

@@ -30,6 +30,7 @@ type line struct {
 	chance func(c *call) fate // nil: nothing happens by chance
 	ears   []func(c *call, answer []byte)
 	late   sync.WaitGroup // calls that go on after their caller was told that they are lost
+	whole  chan struct{}  // closed when the line is mended: what a failed test holds up goes on
 }
 
 // call is one request on the line.
@@ -56,7 +57,18 @@ type fate struct {
 	after                                time.Duration
 }
 
-func newLine() *line { return &line{way: wire.LocalhostTransport()} }
+func newLine() *line { return &line{way: wire.LocalhostTransport(), whole: make(chan struct{})} }
+
+// wait stays until a channel is closed, or the line mended.
+func (l *line) wait(free <-chan struct{}) {
+	l.mu.Lock()
+	whole := l.whole
+	l.mu.Unlock()
+	select {
+	case <-free:
+	case <-whole:
+	}
+}
 
 // of is the line as one role holds it.
 func (l *line) of(role string) http.RoundTripper { return end{l, role} }
@@ -200,6 +212,8 @@ func (l *line) spoil(seed uint64) {
 func (l *line) mend() {
 	l.mu.Lock()
 	l.plans, l.chance, l.ears = nil, nil, nil
+	close(l.whole)
+	l.whole = make(chan struct{})
 	l.mu.Unlock()
 	l.late.Wait()
 }
@@ -237,7 +251,7 @@ func heldUntil(free <-chan struct{}, arrived chan<- struct{}) func(*line, *http.
 	return func(l *line, r *http.Request, c *call) (*http.Response, error) {
 		r = r.Clone(context.WithoutCancel(r.Context()))
 		l.late.Go(func() {
-			<-free
+			l.wait(free)
 			_, _ = l.send(r, c) // nobody waits for the answer
 			close(arrived)
 		})

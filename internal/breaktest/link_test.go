@@ -74,7 +74,7 @@ func TestTokenAnswerLost(t *testing.T) {
 	_, err := a.Ask(t.Context(), maru)
 	must(t, err)
 	lost.happened(t, "the loss of the token")
-	eventually(t, time.Minute, "the end of the request at the bank", func() { s.clock.Forward(10 * time.Second) },
+	eventually(t, time.Minute, "the end of the request at the bank", s.minutely(),
 		func() bool { return s.linksOf(t, a) == "expired" })
 	if n := number(t, database(t, s.dir, "maru", "money.db"), `SELECT count(*) FROM links WHERE link = ?`, s.onlyLink(t, a)); n != 0 {
 		t.Error("the service has a link of a request that died")

@@ -3,6 +3,7 @@ package breaktest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -101,28 +102,57 @@ func portsAreFree(base, n int) bool {
 	return true
 }
 
-// shared is the one stage of all tests that do not need their own; TestMain ends it.
-var shared struct {
-	sync.Once
+// stages are what tests share that spoil one call or two: each has its stage for itself while it runs. They mostly
+// wait, so a few run beside each other.
+var stages = func() chan *shared {
+	pool := make(chan *shared, 3)
+	for range cap(pool) {
+		pool <- &shared{}
+	}
+	return pool
+}()
+
+// shared is a stage that is opened at its first use and closed when all tests are over.
+type shared struct {
 	*stage
 	dir string
 	err error
 }
 
-// onStage is the shared stage with a line that is whole again. Tests on it run one after another.
+func (s *shared) open(t *testing.T) {
+	if s.stage != nil || s.err != nil {
+		return
+	}
+	if s.dir, s.err = os.MkdirTemp("", "kozamori-break"); s.err == nil {
+		s.stage, s.err = open(filepath.Join(s.dir, "dev"), freePorts(t), false)
+	}
+}
+
+func (s *shared) close() error {
+	var err error
+	if s.stage != nil {
+		err = s.stop()
+	}
+	if s.dir != "" {
+		err = errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return err
+}
+
+// onStage is a stage with a line that is whole again, for this test alone until it ends.
 func onStage(t *testing.T) *stage {
 	t.Helper()
-	shared.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "kozamori-break"); shared.err == nil {
-			shared.stage, shared.err = open(filepath.Join(shared.dir, "dev"), freePorts(t), false)
+	t.Parallel()
+	s := <-stages
+	t.Cleanup(func() {
+		if s.stage != nil {
+			s.line.mend()
 		}
+		stages <- s
 	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	shared.line.mend()
-	t.Cleanup(shared.line.mend)
-	return shared.stage
+	s.open(t)
+	must(t, s.err)
+	return s.stage
 }
 
 // ownStage is a stage for a long test that runs beside others.
@@ -136,16 +166,15 @@ func ownStage(t *testing.T) *stage {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if shared.stage != nil {
-		if err := shared.stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "the shared stage:", err)
-			code = 1
-		}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // they wait more than they work
+		panic(err)
 	}
-	if shared.dir != "" {
-		if err := os.RemoveAll(shared.dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+	code := m.Run()
+	for range cap(stages) {
+		if err := (<-stages).close(); err != nil {
+			fmt.Fprintln(os.Stderr, "a shared stage:", err)
+			code = 1
 		}
 	}
 	os.Exit(code)
@@ -195,7 +224,7 @@ func (s *stage) actives(t *testing.T, bank id.Bank, n int) []*journey.Actor {
 	return out
 }
 
-// eventually waits until something holds, moving the clock a minute between looks where step is set, so that
+// eventually waits until something holds. step, where it is set, is done between looks: it moves the clock, so that
 // who waits for a later hour need not wait for it here.
 func eventually(t testing.TB, within time.Duration, what string, step func(), holds func() bool) {
 	t.Helper()
@@ -210,9 +239,21 @@ func eventually(t testing.TB, within time.Duration, what string, step func(), ho
 	}
 }
 
+// minutely moves the clock on now and then, slowly enough for a call to come to its end within the minute that its
+// proof holds.
+func (s *stage) minutely() func() {
+	var last time.Time
+	return func() {
+		if time.Since(last) > 3*time.Second {
+			last = time.Now()
+			s.clock.Forward(70 * time.Second)
+		}
+	}
+}
+
 // settle waits until every charge and reversal of a service has its end.
 func (s *stage) settle(t testing.TB, service id.Service) {
 	t.Helper()
-	eventually(t, 2*time.Minute, "an end for every charge", func() { s.clock.Forward(time.Minute) },
+	eventually(t, 2*time.Minute, "an end for every charge", s.minutely(),
 		func() bool { return len(walletBooks(t, s.dir, service).open()) == 0 })
 }
