@@ -3,6 +3,7 @@ package bank
 import (
 	"context"
 	"crypto/hmac"
+	"fmt"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -37,7 +38,7 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	if why == "" {
 		code, sent := b.digits6(), p
 		sent.CodeHash, sent.CodeUntil = b.codeHash(p, code), now.Add(CodeLife)
-		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, At: now}, b.smsRow(phone, b.codeText(p, code), string(p.ID), now))
+		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, At: now}, b.smsRow(phone, b.codeText(p, code), p.codeRef(), now))
 		if fault.RuleOf(err) == "L15" { // others took the day's last code since it was counted
 			why = codesUsedUp
 		}
@@ -51,6 +52,9 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	b.Wake()
 	return err == nil, err
 }
+
+// codeRef is what a carrier knows the newest code of a proof by. It drops a repeat, so each code has its own.
+func (p Proof) codeRef() string { return fmt.Sprintf("%s/%d", p.ID, p.CodesAsked) }
 
 // codesUsedUp is why no code was sent, in the decision log.
 const codesUsedUp = "codes of the day are used up"

@@ -1,6 +1,7 @@
 package bankd
 
 import (
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -46,4 +47,20 @@ func TestCodesOfADayCannotBeRaced(t *testing.T) {
 	if got := w.codes(); len(got) != bank.CodesPerDay {
 		t.Errorf("%d codes of 48 asked for at once", len(got))
 	}
+}
+
+// Who asks for another code gets it, and it is the one that counts.
+func TestASecondCodeArrives(t *testing.T) {
+	w := newWorld(t)
+	w.hanako("0149", nil)
+	a, b := w.ask("0149", nil), w.browser()
+	a.enter(b, a.push().AuthorizationURL)
+	b.post(a.base(), "/code", nil)
+	b.post(a.base(), "/code", nil)
+	got := w.codes()
+	if len(got) != 2 {
+		t.Fatalf("%d codes arrived of two", len(got))
+	}
+	typed := sixDigits.FindStringSubmatch(got[1].Text)[1]
+	b.post(a.base(), "/code/check", url.Values{"code": {typed}}).wants(t, "暗証番号を入力")
 }

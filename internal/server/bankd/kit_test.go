@@ -64,6 +64,7 @@ type world struct {
 	mu      sync.Mutex
 	now     time.Time
 	sms     []notify.ShortMessage
+	refs    map[string]bool // of all short messages ever
 	mails   []notify.Mail
 	reports []string
 	waited  []time.Duration
@@ -90,7 +91,7 @@ func newWorldWith(t testing.TB, log *slog.Logger) *world {
 	_, port, err := net.SplitHostPort(ln.Addr().String())
 	must(t, err)
 	w := &world{
-		t: t, addr: ln.Addr().String(), now: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), banks: map[string]*tenant{},
+		t: t, addr: ln.Addr().String(), now: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), banks: map[string]*tenant{}, refs: map[string]bool{},
 		hubKey: wire.GenerateKey(), atmKey: wire.GenerateKey(), maru: wire.GenerateKey(),
 		device: wiretest.NewPasskey("wallet.localhost", testWallet, false),
 	}
@@ -160,9 +161,14 @@ func (w *world) clock() (now time.Time) {
 
 func (w *world) forward(d time.Duration) { w.locked(func() { w.now = w.now.Add(d) }) }
 
-// SendSMS and SendMail are the inbox of everybody.
+// SendSMS and SendMail are the inbox of everybody. Like a carrier, SendSMS drops a repeated Ref.
 func (w *world) SendSMS(_ context.Context, m notify.ShortMessage) (string, error) {
-	w.locked(func() { w.sms = append(w.sms, m) })
+	w.locked(func() {
+		if !w.refs[m.Ref] {
+			w.sms = append(w.sms, m)
+		}
+		w.refs[m.Ref] = true
+	})
 	return m.Ref, nil
 }
 
