@@ -291,6 +291,7 @@ func TestFirstFiveMinutes(t *testing.T) {
 	w.open(w.bank() + "/portal/passbook")
 	w.sees("ﾏﾙﾍﾟｲ", "3,000")
 	w.look("portal-passbook")
+	w.portrait("passbook")
 	w.open(w.bank() + "/portal/links")
 	w.look("portal-links")
 	w.portrait("links")
@@ -304,10 +305,12 @@ func TestFirstFiveMinutes(t *testing.T) {
 	w.press(`form[action="/portal/stop"] button`, `form[action="/portal/undo"]`)
 	w.sees("すべて停止しています")
 	w.look("portal-stopped")
+	w.portrait("stopped")
 
 	w.open(w.wallet() + "/charge")
 	w.sees("D2")
 	w.look("wallet-charge-stopped")
+	w.portrait("refused")
 	w.open(w.wallet() + "/")
 	w.look("wallet-home-stopped")
 
@@ -319,4 +322,5 @@ func TestFirstFiveMinutes(t *testing.T) {
 	for file, lang := range map[string]string{"overview.png": "en", "overview.ja.png": "ja"} {
 		w.eyes.docs.print(t, file, lang, "home", "consent", "links", "charge")
 	}
+	w.eyes.docs.print(t, "stop.png", "en", "passbook", "stopped", "refused")
 }
