@@ -117,7 +117,7 @@ var only = map[string]string{
 	"golang.org/x/time":                                     "web",
 	"github.com/google/go-cmp":                              "store/storetest",
 	"go.uber.org/goleak":                                    "",
-	"golang.org/x/crypto/bcrypt":                            "server/* dev",
+	"golang.org/x/crypto/bcrypt":                            "web server/* dev",
 	"github.com/go-webauthn/webauthn/protocol/webauthncose": "wire wallet bank",
 }
 

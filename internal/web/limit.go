@@ -55,6 +55,15 @@ func (l *Limiter) Allow(key string) bool {
 	return e.Value.(*bucket).limit.AllowN(l.now(), 1)
 }
 
+// giveBack returns an event that Allow took; a bucket never holds more than its burst.
+func (l *Limiter) giveBack(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.byID[key]; ok {
+		e.Value.(*bucket).limit.AllowN(l.now(), -1)
+	}
+}
+
 // Source is the network a request comes from, as a key for a Limiter: an IPv4 address, or the /64 of an
 // IPv6 one. The last entry of X-Forwarded-For counts only where behindProxy says that a proxy wrote it.
 func Source(r *http.Request, behindProxy bool) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 )
 
 // Config is the hub's configuration file; docs/config/hub.toml is the annotated example.
@@ -52,6 +53,14 @@ type StaffConfig struct {
 	PasswordHash string `toml:"password_hash"` // bcrypt
 }
 
+func (c *Config) members() []web.StaffMember {
+	var out []web.StaffMember
+	for _, m := range c.Staff {
+		out = append(out, web.StaffMember(m))
+	}
+	return out
+}
+
 // Check says what is missing or unsafe.
 func (c *Config) Check() error {
 	var errs []error
@@ -79,6 +88,9 @@ func (c *Config) Check() error {
 			fail("[[bank]] issuer %q stands twice", b.Issuer)
 		}
 		seen[b.Issuer] = true
+	}
+	if _, err := web.StaffCost(c.members()); err != nil {
+		fail("[[staff]] %w", err)
 	}
 	if c.ClockFile != "" && !c.Dev {
 		fail("clock_file is for dev only")

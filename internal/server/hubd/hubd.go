@@ -52,7 +52,7 @@ type Server struct {
 	site     *web.Site
 	guard    wire.Guard
 	tokens   *wire.TokenServer
-	signIns  *web.Limiter
+	members  *web.Staff
 	handler  http.Handler
 }
 
@@ -99,7 +99,9 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	if s.env.Audit != nil {
 		s.audit = observe.NewAudit(s.env.Audit, "hub", s.env.Now)
 	}
-	s.signIns = web.NewLimiter(20*time.Second, 5, 10_000, clock.System)
+	if s.members, err = web.NewStaff(cfg.members(), clock.System); err != nil {
+		return nil, err
+	}
 	if err := s.wire(); err != nil {
 		return nil, err
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/hub"
 	"github.com/kozamori/kozamori/internal/id"
@@ -31,8 +29,16 @@ func (s *Server) pageHome(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// staffName is who is signed in, "" for nobody: a session ends when its name leaves the configuration.
+func (s *Server) staffName(r *http.Request) string {
+	if name := s.sessions.GetString(r.Context(), staffKey); s.members.Known(name) {
+		return name
+	}
+	return ""
+}
+
 func (s *Server) nav(r *http.Request) []web.Link {
-	if s.sessions.GetString(r.Context(), staffKey) == "" {
+	if s.staffName(r) == "" {
 		return nil
 	}
 	links := []web.Link{
@@ -48,7 +54,7 @@ func (s *Server) nav(r *http.Request) []web.Link {
 }
 
 func (s *Server) signOut(r *http.Request) string {
-	if s.sessions.GetString(r.Context(), staffKey) == "" {
+	if s.staffName(r) == "" {
 		return ""
 	}
 	return "/staff/sign-out"
@@ -57,7 +63,7 @@ func (s *Server) signOut(r *http.Request) string {
 // staff lets only signed-in staff through.
 func (s *Server) staff(next func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		name := s.sessions.GetString(r.Context(), staffKey)
+		name := s.staffName(r)
 		if name == "" {
 			http.Redirect(w, r, "/staff/sign-in", http.StatusSeeOther)
 			return nil
@@ -67,22 +73,23 @@ func (s *Server) staff(next func(http.ResponseWriter, *http.Request) error) func
 	}
 }
 
-// pageSignIn takes a name and a password. A wrong name takes as long as a wrong password.
+// pageSignIn takes a name and a password.
 func (s *Server) pageSignIn(w http.ResponseWriter, r *http.Request) error {
 	form := web.NewForm(
 		web.Field{Name: "name", Kind: web.TextField, Label: fault.Text{JA: "担当者名", EN: "Staff name"}, Autocomplete: "username", Max: 60},
 		web.Field{Name: "password", Kind: web.PasswordField, Label: fault.Text{JA: "パスワード", EN: "Password"}, Autocomplete: "current-password", Max: 72})
 	if r.Method == http.MethodPost && form.Read(w, r) {
-		if !s.signIns.Allow(web.Source(r, s.cfg.Server.BehindProxy)) || !s.signIns.Allow("name "+form.Value("name")) {
-			return fault.New(fault.Busy, "hubd.SignIn", nil)
-		}
-		if s.passwordStands(form.Value("name"), form.Value("password")) {
+		err := s.members.Check(form.Value("name"), form.Value("password"), web.Source(r, s.cfg.Server.BehindProxy))
+		if err == nil {
 			if err := s.sessions.RenewToken(r.Context()); err != nil {
 				return fault.New(fault.Unavailable, "hubd.SignIn", err)
 			}
 			s.sessions.Put(r.Context(), staffKey, form.Value("name"))
 			http.Redirect(w, r, "/staff", http.StatusSeeOther)
 			return nil
+		}
+		if fault.Of(err) != fault.Unauthorised {
+			return err
 		}
 		form.Problem = fault.Text{JA: "担当者名かパスワードが違います。", EN: "The name or the password is wrong."}
 	}
@@ -92,20 +99,6 @@ func (s *Server) pageSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.site.RenderStatus(w, r, status, signInPage{form})
 	return nil
-}
-
-// noHash is a bcrypt hash that no password has been chosen for, compared where the name is unknown.
-const noHash = "$2a$10$7EqJtq98hPqEX7fNZaFWoOHi5Ck1TVm0TeASZmFbC0c5s1M2S1K0e"
-
-func (s *Server) passwordStands(name, password string) bool {
-	hash := noHash
-	known := false
-	for _, c := range s.cfg.Staff {
-		if c.Name == name {
-			hash, known = c.PasswordHash, true
-		}
-	}
-	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil && known
 }
 
 func (s *Server) doSignOut(w http.ResponseWriter, r *http.Request) error {
@@ -188,7 +181,7 @@ func (s *Server) pageSuspend(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodPost && form.Read(w, r) {
 		state, _ := hub.ParseState(form.Value("state")) // the form takes only its own options
 		e := hub.Suspension{Service: id.Service(form.Value("service")), Issuer: id.Issuer(form.Value("issuer")), State: state,
-			By: s.sessions.GetString(r.Context(), staffKey), Why: form.Value("why")}
+			By: s.staffName(r), Why: form.Value("why")}
 		if err := s.auditAct(r.Context(), e); err != nil {
 			return err
 		}

@@ -59,6 +59,17 @@ func (s *Server) staffAPI(api huma.API) {
 		s.apiProve)
 }
 
+// sourceKey finds, in the context of a call, where it comes from.
+type sourceKey struct{}
+
+// withSource keeps where a call comes from for operations that see no request.
+func (s *Server) withSource(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		source := web.Source(r, s.cfg.Server.BehindProxy)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sourceKey{}, source)))
+	})
+}
+
 // staffOf checks the Basic header against the same list as the pages; role is what the operation needs.
 func (s *Server) staffOf(ctx context.Context, header, role string) (StaffConfig, error) {
 	refused := fault.New(fault.Unauthorised, "walletd.staffAPI", nil)
@@ -68,8 +79,12 @@ func (s *Server) staffOf(ctx context.Context, header, role string) (StaffConfig,
 		return StaffConfig{}, refused
 	}
 	name, password, ok := strings.Cut(string(raw), ":")
-	if !ok || !s.limits.api.Allow("api "+name) || !s.passwordStands(name, password) {
+	if !ok {
 		return StaffConfig{}, refused
+	}
+	source, _ := ctx.Value(sourceKey{}).(string)
+	if err := s.members.Check(name, password, source); err != nil {
+		return StaffConfig{}, err
 	}
 	c, _ := s.staffMember(name)
 	observe.Party(ctx, "staff/"+name)

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 )
 
 // Config is the wallet's configuration file; docs/config/wallet.toml is the annotated example.
@@ -107,6 +106,14 @@ func Default() Config {
 	}
 }
 
+func (c *Config) members() []web.StaffMember {
+	var out []web.StaffMember
+	for _, m := range c.Staff {
+		out = append(out, web.StaffMember{Name: m.Name, PasswordHash: m.PasswordHash})
+	}
+	return out
+}
+
 // Check says what is missing or unsafe.
 func (c *Config) Check() error {
 	var errs []error
@@ -128,9 +135,12 @@ func (c *Config) Check() error {
 		seen[b.Issuer] = true
 	}
 	for _, s := range c.Staff {
-		if _, err := bcrypt.Cost([]byte(s.PasswordHash)); err != nil || s.Name == "" || strings.Contains(s.Name, ":") {
-			fail("[[staff]] %q needs a name without colon and a bcrypt password_hash", s.Name)
+		if strings.Contains(s.Name, ":") {
+			fail("[[staff]] %q needs a name without colon", s.Name)
 		}
+	}
+	if _, err := web.StaffCost(c.members()); err != nil {
+		fail("[[staff]] %w", err)
 	}
 	if c.ClockFile != "" && !c.Dev {
 		fail("clock_file is for dev only")

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"golang.org/x/crypto/bcrypt"
-
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/identity"
@@ -27,24 +25,6 @@ func (s *Server) staffMember(name string) (StaffConfig, bool) {
 		return StaffConfig{}, false
 	}
 	return s.cfg.Staff[i], true
-}
-
-// noHash is a bcrypt hash that no password was chosen for, compared where the name is unknown: a wrong name
-// takes as long as a wrong password.
-const noHash = "$2a$10$7EqJtq98hPqEX7fNZaFWoOHi5Ck1TVm0TeASZmFbC0c5s1M2S1K0e"
-
-func (s *Server) passwordStands(name, password string) bool {
-	c, known := s.staffMember(name)
-	hash := noHash
-	if known {
-		hash = c.PasswordHash
-	}
-	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil && known
-}
-
-// staffAllowed bounds guesses, per source and per name.
-func (s *Server) staffAllowed(r *http.Request, name string) bool {
-	return s.limits.staff.Allow(web.Source(r, s.cfg.Server.BehindProxy)) && s.limits.staff.Allow("name "+name)
 }
 
 // staffSession marks a request whose staff session was loaded.
@@ -109,16 +89,17 @@ func (s *Server) pageStaffSignIn(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if form.Read(w, r) {
-		if !s.staffAllowed(r, form.Value("name")) {
-			return fault.New(fault.Busy, "walletd.StaffSignIn", nil)
-		}
-		if s.passwordStands(form.Value("name"), form.Value("password")) {
+		err := s.members.Check(form.Value("name"), form.Value("password"), web.Source(r, s.cfg.Server.BehindProxy))
+		if err == nil {
 			if err := s.staffers.RenewToken(r.Context()); err != nil {
 				return fault.New(fault.Unavailable, "walletd.StaffSignIn", err)
 			}
 			s.staffers.Put(r.Context(), keyStaff, form.Value("name"))
 			http.Redirect(w, r, s.staffHome(form.Value("name")), http.StatusSeeOther)
 			return nil
+		}
+		if fault.Of(err) != fault.Unauthorised {
+			return err
 		}
 		form.Problem = fault.Text{JA: "担当者名かパスワードが違います。", EN: "The name or the password is wrong."}
 	}

@@ -87,7 +87,7 @@ func (s *Server) tillShop(r *http.Request) (wallet.Shop, bool) {
 func (s *Server) doTillSignIn(w http.ResponseWriter, r *http.Request) error {
 	form := tillSignInForm()
 	if form.Read(w, r) {
-		if !s.limits.staff.Allow("till " + web.Source(r, s.cfg.Server.BehindProxy)) {
+		if !s.limits.till.Allow(web.Source(r, s.cfg.Server.BehindProxy)) {
 			return fault.New(fault.Busy, "walletd.doTillSignIn", nil)
 		}
 		if shop, ok := s.wallet.ShopWithKey(form.Value("key")); ok {

@@ -46,7 +46,7 @@ func (s *Server) routes() (err error) {
 	s.linkRoutes(mux)
 	s.staffRoutes(mux, api)
 	s.moneyRoutes(mux, api)
-	s.handler = observe.Wide(s.site.Wrap(mux, s.sessions), observe.Wiring{Role: "wallet", Log: s.env.Log, Metrics: s.metrics,
+	s.handler = observe.Wide(s.withSource(s.site.Wrap(mux, s.sessions)), observe.Wiring{Role: "wallet", Log: s.env.Log, Metrics: s.metrics,
 		OnError: bare.Error})
 	return nil
 }

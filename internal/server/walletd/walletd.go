@@ -58,11 +58,12 @@ type Server struct {
 	sms      notify.SMS
 	banks    bankList
 	limits   limiters
+	members  *web.Staff // their passwords
 	handler  http.Handler
 }
 
 // limiters hold back floods; the limits that protect people stand in the rules.
-type limiters struct{ starts, codes, keys, staff, api *web.Limiter }
+type limiters struct{ starts, codes, keys, till *web.Limiter }
 
 // newLimiters makes them. In dev everybody comes from one address, so that a source may be many people.
 func newLimiters(dev bool) limiters {
@@ -75,7 +76,7 @@ func newLimiters(dev bool) limiters {
 	}
 	return limiters{
 		starts: each(30*time.Second, 10), codes: each(5*time.Second, 20), keys: each(2*time.Second, 20),
-		staff: web.NewLimiter(20*time.Second, 5, 10_000, clock.System), api: each(time.Second, 30),
+		till: web.NewLimiter(20*time.Second, 5, 10_000, clock.System),
 	}
 }
 
@@ -124,6 +125,9 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	s.sessions = web.NewSessions(store, "wallet", time.Hour, 12*time.Hour)
 	s.staffers = web.NewSessions(store, "wallet-staff", 15*time.Minute, 8*time.Hour)
 	s.limits = newLimiters(cfg.Dev)
+	if s.members, err = web.NewStaff(cfg.members(), clock.System); err != nil {
+		return s, err
+	}
 	s.failed = s.metrics.Counter("outbox_failures_total", "deliveries that failed and are tried again", "kind")
 	if s.env.Audit != nil {
 		s.audit = observe.NewAudit(s.env.Audit, "wallet", s.env.Now)
