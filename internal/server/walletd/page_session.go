@@ -79,8 +79,14 @@ func (s *Server) fresh(next holderHandler) func(http.ResponseWriter, *http.Reque
 	})
 }
 
+// mayOpen says whether this request may write into its session. One without a session yet takes from what its
+// source may open, so that looking at pages fills no disk.
+func (s *Server) mayOpen(r *http.Request) bool {
+	return s.sessions.Token(r.Context()) != "" || s.limits.opens.Allow(web.Source(r, s.cfg.Server.BehindProxy))
+}
+
 func (s *Server) askSignIn(w http.ResponseWriter, r *http.Request) error {
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet && s.mayOpen(r) {
 		s.sessions.Put(r.Context(), keyNext, r.URL.Path)
 	}
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)

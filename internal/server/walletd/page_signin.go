@@ -20,6 +20,9 @@ func (s *Server) pageSignIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, problem fault.Text) error {
+	if !s.mayOpen(r) {
+		return fault.New(fault.Busy, "walletd.showSignIn", nil)
+	}
 	c, err := s.wallet.BeginSignIn()
 	if err != nil {
 		return err
