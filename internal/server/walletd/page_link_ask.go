@@ -7,10 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"time"
-
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/money"
@@ -21,29 +17,16 @@ import (
 	"github.com/kozamori/kozamori/internal/zengin"
 )
 
-// bankList remembers the hub's list for a moment: people search it letter by letter. Whether a bank takes links
-// is asked anew when it matters.
-type bankList struct {
-	mu    sync.Mutex
-	at    time.Time
-	banks []wallet.HubBank
-}
-
-const bankListLife = 20 * time.Second
-
 func (s *Server) bankList(ctx context.Context) ([]wallet.HubBank, error) {
-	s.banks.mu.Lock()
-	defer s.banks.mu.Unlock()
-	if now := clock.System(); s.banks.at.IsZero() || now.Sub(s.banks.at) > bankListLife {
+	return s.banks.get(ctx, func(ctx context.Context) ([]wallet.HubBank, error) {
 		banks, err := s.wallet.Hub.Banks(ctx)
 		if err != nil {
 			return nil, err
 		}
 		banks = slices.DeleteFunc(banks, func(b wallet.HubBank) bool { return !s.wallet.Messages.Knows(ctx, b.Issuer) })
 		slices.SortFunc(banks, func(a, b wallet.HubBank) int { return strings.Compare(string(a.Bank), string(b.Bank)) })
-		s.banks.at, s.banks.banks = now, banks
-	}
-	return s.banks.banks, nil
+		return banks, nil
+	})
 }
 
 // search finds banks of the list as the directory of all banks ranks them: by kana, kanji, romaji or code.
