@@ -26,6 +26,7 @@ const (
 var (
 	serviceCode = regexp.MustCompile(`\b(\d{6})\b`)
 	bankCode    = regexp.MustCompile(`確認コード (\d{6})`)
+	stopLink    = regexp.MustCompile(`(http://\S+/stop/\S+)`)
 	mailNumber  = regexp.MustCompile(`reference into the bank's page: ([0-9-]+)`)
 )
 
@@ -247,12 +248,29 @@ func (w *walk) signIn(number, account, birth, pin string) {
 	w.date("birth", birth)
 	w.press(`form[action="/signin"] button.primary`, `a[href$="/method/code"]`)
 	w.look("portal-methods")
+	w.proves(number, "#f-pin")
+	w.fill("pin", pin)
+	w.press(`form[action$="/pin"] button.primary`, ".passbook")
+}
+
+// proves types a code that the bank sends to a phone.
+func (w *walk) proves(number, then string) {
+	w.Helper()
 	w.press(`a[href$="/method/code"]`, `form[action$="/code"] button`)
 	w.press(`form[action$="/code"] button`, "#f-code")
 	w.fill("code", w.letter(international(number), bankCode))
-	w.press(`form[action$="/check"] button.primary`, "#f-pin")
-	w.fill("pin", pin)
-	w.press(`form[action$="/pin"] button.primary`, ".passbook")
+	w.press(`form[action$="/check"] button.primary`, then)
+}
+
+// enrol registers a passkey at the bank, from the page of contacts.
+func (w *walk) enrol(number string) {
+	w.Helper()
+	w.press(`form[action="/portal/passkey"] button`, `a[href$="/method/code"]`)
+	enrol := `form[action$="/enrol"] button.primary`
+	w.proves(number, enrol)
+	w.look("portal-enrol")
+	w.signs(enrol, ".notice.good")
+	w.here("portal-enrolled")
 }
 
 // The first five minutes of README.md, with a person's hands: Suzuki Ichiro signs up, is proved, links his
@@ -301,6 +319,9 @@ func TestFirstFiveMinutes(t *testing.T) {
 	w.look("portal-debits")
 	w.open(w.bank() + "/portal/contacts")
 	w.look("portal-contacts")
+	w.enrol(ichiroPhone)
+	w.open(w.letter(ichiroMail, stopLink))
+	w.look("stop-link")
 	w.open(w.bank() + "/portal")
 	w.press(`form[action="/portal/stop"] button`, `form[action="/portal/undo"]`)
 	w.sees("すべて停止しています")

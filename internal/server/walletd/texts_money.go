@@ -7,7 +7,7 @@ var moneyTexts = web.Texts{
 	"charge.title":      {JA: "チャージ", EN: "Charge"},
 	"charge.lead":       {JA: "銀行口座から残高に移します。次の画面で、この端末で署名します。", EN: "From a bank account to your balance. On the next page you sign with this device."},
 	"charge.next":       {JA: "内容を確認する", EN: "Review"},
-	"charge.none":       {JA: "いまチャージできる銀行口座がありません。", EN: "There is no bank account to charge from now."},
+	"charge.none":       {JA: "いまチャージできる銀行口座がありません。", EN: "No bank account can be charged right now."},
 	"charge.links":      {JA: "銀行口座の状態を見る", EN: "See your bank accounts"},
 	"charge.link":       {JA: "銀行口座を連携する", EN: "Link a bank account"},
 	"charge.shut":       {JA: "いまは使えない口座", EN: "Accounts that cannot be used now"},
