@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/money"
