@@ -1,3 +1,4 @@
+# `make run ARGS='--port-base 9400'` passes options on.
 # Two commands: `make run` starts the whole system on this machine, `make test` checks it.
 GO ?= go
 BIN := bin
@@ -6,7 +7,7 @@ PROGRAMS := kozamori kozamori-wallet kozamori-hub kozamori-bank
 .PHONY: run build test lint clean
 
 run: $(BIN)/kozamori
-	$(BIN)/kozamori dev --dir .dev
+	$(BIN)/kozamori dev --dir .dev $(ARGS)
 
 # Go's own cache decides what must be compiled again; a phony prerequisite always asks it.
 $(BIN)/kozamori: FORCE

@@ -19,7 +19,7 @@ func runDev(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("kozamori dev", flag.ContinueOnError)
 	flags.SetOutput(stdout)
 	flags.StringVar(&o.Dir, "dir", ".dev", "where data, keys and configurations lie; they survive a restart")
-	flags.IntVar(&o.PortBase, "port-base", 8400, "the first of seven ports on 127.0.0.1")
+	flags.IntVar(&o.PortBase, "port-base", 0, "the first of seven ports on 127.0.0.1 (default: the one the directory was made for, or 8400)")
 	flags.BoolVar(&o.Reset, "reset", false, "remove what an earlier run left in the directory")
 	asJSON := flags.Bool("json", false, "print one line of JSON with all addresses when ready")
 	if err := flags.Parse(args); err != nil {

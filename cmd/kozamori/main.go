@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	for _, c := range commands() {
 		fmt.Fprintf(stdout, "  %-8s %s\n", c.name, c.what)
 	}
-	if len(args) > 0 && args[0] != "help" && args[0] != "--help" {
+	if len(args) > 0 && args[0] != "help" && args[0] != "--help" && args[0] != "-h" {
 		return fmt.Errorf("no command %q", args[0])
 	}
 	return nil

@@ -5,6 +5,7 @@ package dev
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -47,7 +49,7 @@ type Report struct {
 // Options say where and how dev runs.
 type Options struct {
 	Dir      string
-	PortBase int
+	PortBase int // 0: the one the directory was made for, or DefaultPorts
 	Reset    bool
 	Audit    Auditor
 	Ready    func(Info)
@@ -93,15 +95,24 @@ type world struct {
 
 // Run runs dev until ctx ends.
 func Run(ctx context.Context, o Options) (err error) {
+	if o.PortBase, err = portBase(o); err != nil {
+		return err
+	}
+	// The ports come first: while another dev holds them, nothing in the directory is made, and nothing reset.
+	listeners, err := listen(Ports{o.PortBase}, o.WithoutRoles)
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	defer unlock()
 	w, err := prepare(o)
 	if err != nil {
-		return err
+		return errors.Join(err, closeAll(listeners))
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	listeners, err := listen(w.ports, o.WithoutRoles)
-	if err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	if err := w.serveOutside(ctx, g, listeners); err != nil {
 		return errors.Join(err, closeAll(listeners))
@@ -119,6 +130,40 @@ func Run(ctx context.Context, o Options) (err error) {
 		o.Ready(w.info())
 	}
 	return g.Wait()
+}
+
+// DefaultPorts is where dev begins unless told otherwise.
+const DefaultPorts = 8400
+
+// portBase is the base asked for, else the one the directory was made for, else the default.
+func portBase(o Options) (int, error) {
+	if o.PortBase != 0 {
+		return o.PortBase, nil
+	}
+	text, err := os.ReadFile(layout{o.Dir}.path("keys", "dev.json"))
+	if errors.Is(err, os.ErrNotExist) || o.Reset {
+		return DefaultPorts, nil
+	}
+	var s secrets
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	return s.PortBase, err
+}
+
+// lock takes the directory for this process; the operating system gives it back when the process ends, however.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is in use by another kozamori dev (%w)", dir, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // prepare makes or reads everything that lies in the directory.
@@ -157,7 +202,7 @@ func prepare(o Options) (*world, error) {
 func reset(l layout) error {
 	if _, err := os.Stat(l.path("keys", "dev.json")); err != nil {
 		entries, readErr := os.ReadDir(l.root)
-		if readErr != nil || len(entries) == 0 {
+		if readErr != nil || len(entries) == 0 || (len(entries) == 1 && entries[0].Name() == ".lock") {
 			return nil
 		}
 		return fmt.Errorf("%s was not made by kozamori dev: not removed", l.root)

@@ -132,9 +132,45 @@ func TestABusyPortIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	err = Run(t.Context(), Options{Dir: t.TempDir(), PortBase: base, Ready: func(Info) { t.Error("ready") }})
+	dir := t.TempDir()
+	err = Run(t.Context(), Options{Dir: dir, PortBase: base, Ready: func(Info) { t.Error("ready") }})
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d is busy", base+portBanks)) {
 		t.Errorf("%v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("the directory now belongs to ports that are not ours: %v, %v", entries, err)
+	}
+}
+
+// TestARunningDevKeepsItsData: a second one, on the same ports or others, resets nothing under the first.
+func TestARunningDevKeepsItsData(t *testing.T) {
+	o := Options{Dir: t.TempDir(), PortBase: free(t)}
+	info, stop := running(t, o)
+	defer stop()
+	for _, base := range []int{o.PortBase, free(t)} {
+		err := Run(t.Context(), Options{Dir: o.Dir, PortBase: base, Reset: true, Ready: func(Info) { t.Error("ready") }})
+		if err == nil || !(strings.Contains(err.Error(), "busy") || strings.Contains(err.Error(), "in use")) {
+			t.Errorf("ports from %d: %v", base, err)
+		}
+	}
+	if status := call(t, "POST", info.URL+"api/people", `{"bank":"0149","branch":"","with_phone":false}`, nil); status != http.StatusCreated {
+		t.Errorf("the running one answers %d", status)
+	}
+}
+
+// TestTheDirectoryRemembersItsPorts: without --port-base a directory is run where it was made for.
+func TestTheDirectoryRemembersItsPorts(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := loadSecrets(layout{dir}, Ports{9123}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		o    Options
+		want int
+	}{{Options{Dir: dir}, 9123}, {Options{Dir: dir, PortBase: 9999}, 9999}, {Options{Dir: dir, Reset: true}, DefaultPorts}, {Options{Dir: t.TempDir()}, DefaultPorts}} {
+		if got, err := portBase(c.o); err != nil || got != c.want {
+			t.Errorf("%+v: %d, %v", c.o, got, err)
+		}
 	}
 }
 

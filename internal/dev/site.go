@@ -100,6 +100,14 @@ type homePage struct {
 	Now                        time.Time
 	People                     []shownPerson
 	Staff                      []shownStaff
+	Tills                      []place
+	Shops                      []shownShop
+}
+
+// shownShop is a shop with the key that opens its till.
+type shownShop struct {
+	Name fault.Text
+	Key  string
 }
 
 func (homePage) Template() string { return "home.html" }
@@ -112,8 +120,11 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) error {
 		url := p.ports.url(s.Host, s.Port)
 		page.Wallets = append(page.Wallets, place{URL: url + "/", Name: s.Name})
 		page.Staff = append(page.Staff, shownStaff{url + "/staff", fault.Text{JA: s.Name.JA + "の職員", EN: s.Name.EN + " staff"}, Credentials{p.secrets.StaffName, p.secrets.StaffPassword[string(s.ID)]}})
-		page.References = append(page.References, place{URL: url + "/reference/", What: fault.Text{JA: s.Name.JA + "（店舗向け）", EN: s.Name.EN + " (for shops)"}},
-			place{URL: url + "/till", What: fault.Text{JA: s.Name.JA + "のレジ", EN: s.Name.EN + " till"}})
+		page.References = append(page.References, place{URL: url + "/reference/", What: fault.Text{JA: s.Name.JA + "（店舗向け）", EN: s.Name.EN + " (for shops)"}})
+		page.Tills = append(page.Tills, place{URL: url + "/till", What: fault.Text{JA: s.Name.JA + "のレジ", EN: s.Name.EN + " till"}})
+	}
+	for _, shop := range shops {
+		page.Shops = append(page.Shops, shownShop{fault.Text{JA: shop.NameJA, EN: shop.NameEN}, p.secrets.ShopKey[shop.ID]})
 	}
 	page.References = append(page.References, place{URL: hub + "/reference/", What: fault.Text{JA: "ハブ", EN: "Hub"}},
 		place{URL: p.ports.url(p.banks[0].host(), portBanks) + "/reference/", What: fault.Text{JA: "銀行", EN: "Bank"}})

@@ -88,8 +88,13 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 	path := flags.String("config", "", "configuration file")
 	key := flags.String("key", "", "name of a key")
 	dir := flags.String("dir", "", "directory of keys, where there are several")
-	if err := flags.Parse(rest); err != nil && !errors.Is(err, flag.ErrHelp) {
-		return fmt.Errorf("%w\n\n"+usage, err, role.Name)
+	help := fmt.Sprintf(usage, role.Name)
+	switch err := flags.Parse(rest); {
+	case errors.Is(err, flag.ErrHelp):
+		_, err := io.WriteString(stdout, help)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w\n\n%s", err, help)
 	}
 	switch command {
 	case "config example":
@@ -97,10 +102,10 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 		return err
 	case "serve", "migrate", "keys new", "keys rotate", "keys public":
 	case "", "help":
-		_, err := fmt.Fprintf(stdout, usage, role.Name)
+		_, err := io.WriteString(stdout, help)
 		return err
 	default:
-		return fmt.Errorf("no command %q\n\n"+usage, command, role.Name)
+		return fmt.Errorf("no command %q\n\n%s", command, help)
 	}
 	setup, err := role.Load(*path, getenv)
 	if err != nil {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -111,9 +112,24 @@ func WriteChallenge(w http.ResponseWriter, err error) {
 		}
 		w.Header().Set("WWW-Authenticate", challenge+fmt.Sprintf("algs=%q", algs))
 	}
-	body := fmt.Sprintf(`{"kind":%q,"status":%d,"title":%q,"detail":%q}`, kind, e.Status, e.Code, e.Description)
+	words := fault.PublicOf(fault.New(kind, "wire.Guard", nil))
+	if kind == fault.Unauthorised {
+		words = fault.Text{JA: "アクセストークンが必要です。", EN: "An access token is needed."}
+	}
+	title := e.Code
+	if title == "" {
+		title = http.StatusText(e.Status)
+	}
+	if e.Description != "" {
+		words.EN = e.Description
+	}
+	body, err := json.Marshal(map[string]any{"type": "about:blank", "title": title, "status": e.Status,
+		"detail": words.EN, "detail_ja": words.JA, "kind": kind.String()})
+	if err != nil {
+		panic("wire: a problem of strings does not encode: " + err.Error())
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(e.Status)
-	_, _ = w.Write([]byte(body))
+	_, _ = w.Write(body)
 }
