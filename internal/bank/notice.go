@@ -38,6 +38,7 @@ const (
 	EventPasskey   EventKind = "passkey"
 	EventPIN       EventKind = "pin"
 	EventContact   EventKind = "contact"
+	EventCodes     EventKind = "codes"  // of the day are used up
 	EventDigest    EventKind = "digest" // of requests
 )
 
@@ -55,7 +56,7 @@ type Event struct {
 	Request id.Request // of link events that are not over: what a receipt of delivery belongs to
 	Service id.Service // "" where none is concerned
 	Amount  money.Yen
-	Count   int // of a digest
+	Count   int // of a digest, or of codes
 	At      time.Time
 }
 

@@ -71,6 +71,10 @@ var noticeTexts = map[EventKind]struct{ subject, body fault.Text }{
 		fault.Text{JA: "連絡先が変更されました", EN: "Your contacts were changed"},
 		fault.Text{JA: "口座{account}の連絡先が変更されました。以前の連絡先にも30日間お知らせします。", EN: "The contacts of your account {account} were changed. The old ones are told for 30 more days."},
 	},
+	EventCodes: {
+		fault.Text{JA: "確認コードが1日の上限に達しました", EN: "The codes of a day are used up"},
+		fault.Text{JA: "口座{account}の確認コードが{count}通送られました。24時間は新しいコードが届きません。パスキーとATMは使えます。", EN: "{count} codes were asked for your account {account}. No more are sent within 24 hours; passkeys and ATMs still work."},
+	},
 	EventDigest: {
 		fault.Text{JA: "連携の申し込みのまとめ", EN: "Requests for links to your account"},
 		fault.Text{JA: "口座{account}への連携の申し込みがほかに{count}件ありました。", EN: "There were {count} more requests for a link to your account {account}."},

@@ -38,12 +38,19 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	if why == "" {
 		code, sent := b.digits6(), p
 		sent.CodeHash, sent.CodeUntil = b.codeHash(p, code), now.Add(CodeLife)
-		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, At: now}, b.smsRow(phone, b.codeText(p, code), p.codeRef(), now))
+		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, Budget: p.Purpose.budget(), At: now}, b.smsRow(phone, b.codeText(p, code), p.codeRef(), now))
 		if fault.RuleOf(err) == "L15" { // others took the day's last code since it was counted
 			why = codesUsedUp
 		}
 	}
-	if why != "" {
+	if why == codesUsedUp {
+		told, cannot := b.Tell(ctx, Event{Kind: EventCodes, Account: p.Account, Count: CodesPerDay, At: now})
+		if cannot != nil {
+			return false, cannot
+		}
+		err = write(p, why, append(told, BudgetTold{Account: p.Account, Proof: p.ID, Budget: p.Purpose.budget(), At: now})...)
+	}
+	if why != "" && (why != codesUsedUp || fault.RuleOf(err) == "L15") { // the depositor was told before
 		err = write(p, why)
 	}
 	if fault.Of(err) == fault.Conflict && err != nil { // the same proof asked at the same moment
@@ -51,6 +58,23 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	}
 	b.Wake()
 	return err == nil, err
+}
+
+// CodeBudget is what codes of one account are counted for. Who uses up the codes for signing in keeps nobody
+// from linking, nor the other way round (D2).
+type CodeBudget string
+
+// The budgets, each of CodesPerDay.
+const (
+	CodesForLinks  CodeBudget = "link"
+	CodesForPortal CodeBudget = "portal"
+)
+
+func (p Purpose) budget() CodeBudget {
+	if p == ForLink {
+		return CodesForLinks
+	}
+	return CodesForPortal
 }
 
 // codeRef is what a carrier knows the newest code of a proof by. It drops a repeat, so each code has its own.
@@ -67,7 +91,7 @@ func (b *Bank) phoneFor(ctx context.Context, p Proof, now time.Time) (Contact, s
 	if p.Near {
 		return Contact{}, "the name is close, not exact", nil
 	}
-	sent, err := b.Store.CodesSince(ctx, p.Account, now.Add(-24*time.Hour))
+	sent, err := b.Store.CodesSince(ctx, p.Account, p.Purpose.budget(), now.Add(-24*time.Hour))
 	if err != nil || sent >= CodesPerDay {
 		return Contact{}, codesUsedUp, err
 	}

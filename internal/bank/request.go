@@ -171,13 +171,18 @@ type Passkey struct {
 // PutPasskey writes a passkey: a new one, a new counter, a removal.
 type PutPasskey struct{ Passkey Passkey }
 
-// CodeSent counts a one-time code that really left for an account (L15). Where CodesPerDay left in the 24
-// hours before At, the commit is a fault.Conflict of the rule L15: codes asked for at once are no more.
+// CodeSent counts a one-time code that really left for an account (L15). Where CodesPerDay of the budget left
+// in the 24 hours before At, the commit is a fault.Conflict of the rule L15: codes asked for at once are no more.
 type CodeSent struct {
 	Account AccountID
 	Proof   ProofID
+	Budget  CodeBudget
 	At      time.Time
 }
+
+// BudgetTold says that the depositor is told in this commit that a budget is used up: once in 24 hours, again
+// is a fault.Conflict of the rule L15.
+type BudgetTold CodeSent
 
 // ATMSession is a card in a machine, its PIN verified.
 type ATMSession struct {
@@ -196,8 +201,8 @@ type ProofStore interface {
 	ProofByID(ctx context.Context, p ProofID) (Proof, error)
 	// OpenProofs lists the unproved proofs of an account begun after a moment, newest first.
 	OpenProofs(ctx context.Context, acc AccountID, after time.Time) ([]Proof, error)
-	// CodesSince counts the codes that left for an account after a moment.
-	CodesSince(ctx context.Context, acc AccountID, after time.Time) (int, error)
+	// CodesSince counts the codes of a budget that left for an account after a moment.
+	CodesSince(ctx context.Context, acc AccountID, budget CodeBudget, after time.Time) (int, error)
 	// PasskeysOf lists an account's passkeys, removed ones too.
 	PasskeysOf(ctx context.Context, acc AccountID) ([]Passkey, error)
 	// ATMSessionByHash reads a session.

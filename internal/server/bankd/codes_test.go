@@ -2,6 +2,7 @@ package bankd
 
 import (
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,4 +64,38 @@ func TestASecondCodeArrives(t *testing.T) {
 	}
 	typed := sixDigits.FindStringSubmatch(got[1].Text)[1]
 	b.post(a.base(), "/code/check", url.Values{"code": {typed}}).wants(t, "暗証番号を入力")
+}
+
+// Who uses up the codes for signing in, knowing account and birth date, keeps the depositor from no link, and
+// she is told of it once, by every contact (D2).
+func TestCodesOfThePortalAndOfLinksAreCountedApart(t *testing.T) {
+	w := newWorld(t)
+	w.hanako("0149", nil)
+	for range 4 {
+		stranger := w.browser()
+		_, proof := stranger.begin(w.issuer("0149"), "1234567", "1985-04-01")
+		for range bank.CodesAsked {
+			stranger.post(proof, "/code", nil)
+		}
+	}
+	if got := w.codes(); len(got) != bank.CodesPerDay {
+		t.Fatalf("%d codes for signing in", len(got))
+	}
+	told := func() (mails, sms int) {
+		w.locked(func() {
+			for _, m := range w.mails {
+				mails += strings.Count(m.Text, "確認コードが5通送られました")
+			}
+			for _, m := range w.sms {
+				sms += strings.Count(m.Text, "確認コードが5通送られました")
+			}
+		})
+		return mails, sms
+	}
+	if mails, sms := told(); mails != 1 || sms != 1 {
+		t.Errorf("told by %d mails and %d messages", mails, sms)
+	}
+	w.ask("0149", nil).through(w.browser())
+	w.forward(24*time.Hour + time.Minute)
+	w.browser().signIn("0149")
 }

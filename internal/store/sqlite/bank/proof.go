@@ -53,10 +53,11 @@ func (s *Store) OpenProofs(ctx context.Context, acc bank.AccountID, after time.T
 	return list("OpenProofs", rows, err, scanProof)
 }
 
-func putCodeSent(ctx context.Context, tx *sql.Tx, w bank.CodeSent) error {
-	res, err := tx.ExecContext(ctx, `INSERT INTO code_sent (account, proof, at_us) SELECT ?1, ?2, ?3
-		WHERE (SELECT COUNT(*) FROM code_sent WHERE account = ?1 AND at_us > ?4) < ?5`,
-		w.Account, w.Proof, us(w.At), us(w.At.Add(-24*time.Hour)), bank.CodesPerDay)
+// putCodeSent counts one more under a budget's name where fewer than most were counted in 24 hours.
+func putCodeSent(ctx context.Context, tx *sql.Tx, w bank.CodeSent, most int) error {
+	res, err := tx.ExecContext(ctx, `INSERT INTO code_sent (account, proof, budget, at_us) SELECT ?1, ?2, ?3, ?4
+		WHERE (SELECT COUNT(*) FROM code_sent WHERE account = ?1 AND budget = ?3 AND at_us > ?5) < ?6`,
+		w.Account, w.Proof, w.Budget, us(w.At), us(w.At.Add(-24*time.Hour)), most)
 	err = conditional("putCodeSent", res, err)
 	if err != nil && fault.Of(err) == fault.Conflict {
 		return &fault.Error{Kind: fault.Conflict, Op: "store.bank.putCodeSent", Rule: "L15", Err: err}
@@ -65,9 +66,10 @@ func putCodeSent(ctx context.Context, tx *sql.Tx, w bank.CodeSent) error {
 }
 
 // CodesSince implements bank.ProofStore.
-func (s *Store) CodesSince(ctx context.Context, acc bank.AccountID, after time.Time) (int, error) {
+func (s *Store) CodesSince(ctx context.Context, acc bank.AccountID, budget bank.CodeBudget, after time.Time) (int, error) {
 	var n int
-	err := s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM code_sent WHERE account = ?1 AND at_us > ?2`, acc, us(after)).Scan(&n)
+	err := s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM code_sent WHERE account = ?1 AND budget = ?2 AND at_us > ?3`,
+		acc, budget, us(after)).Scan(&n)
 	return n, readErr("CodesSince", err)
 }
 

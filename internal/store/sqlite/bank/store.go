@@ -119,7 +119,10 @@ func (s *Store) writeLinking(ctx context.Context, tx *sql.Tx, row ledger.Write) 
 	case bank.PutPasskey:
 		return true, putPasskey(ctx, tx, w.Passkey)
 	case bank.CodeSent:
-		return true, putCodeSent(ctx, tx, w)
+		return true, putCodeSent(ctx, tx, w, bank.CodesPerDay)
+	case bank.BudgetTold:
+		w.Budget = "told " + w.Budget
+		return true, putCodeSent(ctx, tx, bank.CodeSent(w), 1)
 	case bank.PutATMSession:
 		return true, putATMSession(ctx, tx, w.Session)
 	case bank.PutEvidence:
