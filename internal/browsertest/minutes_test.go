@@ -223,8 +223,8 @@ func (w *walk) code() string {
 	return ""
 }
 
-// paid takes a payment at the till of a shop, in another browser.
-func (w *walk) paid(browser context.Context, shop string, code, amount string) {
+// till opens the till of a shop, in another browser.
+func (w *walk) till(browser context.Context, shop string) *hand {
 	w.Helper()
 	till := sit(w.T, browser, w.eyes, chromedp.WithNewBrowserContext())
 	till.open(w.info.Till[maru])
@@ -232,10 +232,7 @@ func (w *walk) paid(browser context.Context, shop string, code, amount string) {
 	till.fill("key", w.info.Shops[shop])
 	till.next("#f-code")
 	till.look("till")
-	till.fill("amount", amount)
-	till.fill("code", code)
-	till.next(".notice.good")
-	till.look("till-paid")
+	return till
 }
 
 // signIn opens the bank's portal with a code and the PIN.
@@ -297,9 +294,12 @@ func TestFirstFiveMinutes(t *testing.T) {
 	w.look("wallet-home")
 	w.portrait("home")
 
-	code := w.code()
-	w.paid(browser, "shop_lunch", code, "600")
+	till := w.till(browser, "shop_lunch")
+	till.fill("amount", "600")
+	till.fill("code", w.code())
+	till.next(".notice.good")
 	w.sees("支払いました")
+	till.look("till-paid")
 	w.look("wallet-paid")
 	w.open(w.wallet() + "/history")
 	w.look("wallet-history")
