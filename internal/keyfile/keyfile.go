@@ -192,11 +192,15 @@ func (d Dir) Secrets(name string) ([][]byte, error) {
 	})
 }
 
-// Dev says whether any key here was made by `kozamori dev`: a role with such a key listens on loopback only.
-func (d Dir) Dev() (bool, error) {
+// ErrDevKeys says that a key here was made by `kozamori dev`.
+var ErrDevKeys = errors.New("keys made by kozamori dev are refused outside dev")
+
+// Check says what is wrong with the directory: missing, a file that others can read, or, outside dev, a key that
+// dev made.
+func (d Dir) Check(dev bool) error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
-		return false, fmt.Errorf("keyfile: %w", err)
+		return fmt.Errorf("keyfile: %w (`keys new` makes what is missing)", err)
 	}
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), ".json") {
@@ -204,13 +208,13 @@ func (d Dir) Dev() (bool, error) {
 		}
 		f, err := d.read(e.Name())
 		if err != nil {
-			return false, err
+			return err
 		}
-		if f.Dev {
-			return true, nil
+		if f.Dev && !dev {
+			return fmt.Errorf("%s: %w", filepath.Join(d.path, e.Name()), ErrDevKeys)
 		}
 	}
-	return false, nil
+	return nil
 }
 
 // Public is the key set that others pin: all signing keys of a name and, where seal is not "", its sealing keys.

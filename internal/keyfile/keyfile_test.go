@@ -1,6 +1,7 @@
 package keyfile_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,8 +53,14 @@ func TestWhatIsRefused(t *testing.T) {
 	if err != nil || len(secret[0]) != 32 {
 		t.Fatal(err)
 	}
-	if dev, err := d.Dev(); err != nil || !dev {
-		t.Errorf("dev mark: %v, %v", dev, err)
+	if err := d.Check(true); err != nil {
+		t.Errorf("in dev: %v", err)
+	}
+	if err := d.Check(false); !errors.Is(err, keyfile.ErrDevKeys) {
+		t.Errorf("outside dev: %v", err)
+	}
+	if err := keyfile.Open(filepath.Join(dir, "none")).Check(true); err == nil || !strings.Contains(err.Error(), "keys new") {
+		t.Errorf("a missing directory: %v", err)
 	}
 	if _, err := d.Signing("rows"); err == nil {
 		t.Error("a secret was read as a signing key")

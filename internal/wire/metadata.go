@@ -21,7 +21,7 @@ const (
 type Metadata struct {
 	Issuer                       string   `json:"issuer"`
 	TokenEndpoint                string   `json:"token_endpoint"`
-	JWKSURI                      string   `json:"jwks_uri"`
+	JWKSURI                      string   `json:"jwks_uri,omitempty"`
 	AuthorizationEndpoint        string   `json:"authorization_endpoint,omitempty"`
 	PAREndpoint                  string   `json:"pushed_authorization_request_endpoint,omitempty"`
 	RequirePAR                   bool     `json:"require_pushed_authorization_requests,omitempty"`
@@ -47,6 +47,7 @@ func BankMetadata(issuer string) Metadata {
 	m.PAREndpoint = issuer + "/par"
 	m.RequirePAR, m.IssParameter = true, true
 	m.ResponseTypes, m.ResponseModes = []string{"code"}, []string{"query"}
+	m.JWKSURI = issuer + "/jwks"
 	m.GrantTypes = []string{"authorization_code", "client_credentials"}
 	m.CodeChallengeMethods = []string{"S256"}
 	m.AuthorizationDetailsTypes = []string{TypeAccountLink}
@@ -56,7 +57,7 @@ func BankMetadata(issuer string) Metadata {
 // HubMetadata is the document of a server that only knows client credentials.
 func HubMetadata(issuer string) Metadata {
 	return Metadata{
-		Issuer: issuer, TokenEndpoint: issuer + "/token", JWKSURI: issuer + "/jwks",
+		Issuer: issuer, TokenEndpoint: issuer + "/token",
 		ResponseTypes: []string{}, GrantTypes: []string{"client_credentials"},
 		TokenAuthMethods: []string{"private_key_jwt"},
 		TokenAuthAlgs:    strings.Fields(algs), DPoPAlgs: strings.Fields(algs),

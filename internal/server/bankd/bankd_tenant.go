@@ -105,8 +105,8 @@ type secrets struct {
 
 func loadSecrets(cfg Config, code string) (x secrets, err error) {
 	dir := keyfile.Open(cfg.keys(code))
-	if dev, err := dir.Dev(); err != nil || (dev && !cfg.Dev) {
-		return x, errors.Join(err, errors.New("keys made for dev are refused outside dev"))
+	if err := dir.Check(cfg.Dev); err != nil {
+		return x, err
 	}
 	sign, err := dir.Signing("sign")
 	if err != nil {

@@ -146,8 +146,8 @@ func openReady(ctx context.Context, path string, source sqlitedb.Source) (*sqlit
 // wire loads keys and registers and makes the hub.
 func (s *Server) wire() error {
 	keys := keyfile.Open(s.cfg.Data.Keys)
-	if dev, err := keys.Dev(); err != nil || (dev && !s.cfg.Dev) {
-		return errors.Join(err, errors.New("keys made for dev are refused outside dev"))
+	if err := keys.Check(s.cfg.Dev); err != nil {
+		return err
 	}
 	client, err := keys.Signing("client")
 	if err != nil {

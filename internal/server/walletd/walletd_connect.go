@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 
@@ -42,8 +41,8 @@ func loadSealer(cfg Config) (outbox.Sealer, error) {
 // connect loads keys and registers, and puts the wallet together with its ledger, hub and ways to people.
 func (s *Server) connect() error {
 	keys := keyfile.Open(s.cfg.Data.Keys)
-	if dev, err := keys.Dev(); err != nil || (dev && !s.cfg.Dev) {
-		return errors.Join(err, errors.New("keys made for dev are refused outside dev"))
+	if err := keys.Check(s.cfg.Dev); err != nil {
+		return err
 	}
 	mine := map[string]wire.Key{}
 	for _, name := range []string{"sign", "client", "dpop"} {
