@@ -231,7 +231,8 @@ func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
 	open.Shut = ""
 	var cool []ledger.Request
 	for _, l := range links {
-		if l.State != LinkSuspended || l.Reason != AllByDepositor {
+		// A live link was activated at the very moment of the stop, which did not see it: it cools off too.
+		if l.State != LinkLive && (l.State != LinkSuspended || l.Reason != AllByDepositor) {
 			continue
 		}
 		n, err := b.now(ctx, l)

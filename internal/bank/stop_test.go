@@ -365,3 +365,24 @@ func TestASecretPINCannotPrint(t *testing.T) {
 		}
 	}
 }
+
+// A link that was activated at the very moment of a stop-all cools off from the undo like all others.
+func TestUndoCoolsWhatTheStopDidNotSee(t *testing.T) {
+	w := newTeller(t)
+	acc := w.hanako()
+	must(t, w.StopAll(t.Context(), acc.ID))
+	late := w.link(acc, maru, nil) // live, its own gate open
+	if r := w.debit(late, 1_000); r.Reason != "stopped" {
+		t.Fatalf("while everything is stopped: %+v", r)
+	}
+	if ok, err := w.UndoStop(t.Context(), w.possession(acc, bank.ForUndo), hanakoPIN, ""); !ok || err != nil {
+		t.Fatalf("undo: %v %v", ok, err)
+	}
+	if r := w.debit(late, 1_000); r.Reason != "cooling" {
+		t.Errorf("after undoing: %+v", r)
+	}
+	w.time = w.time.Add(bank.MinCooling)
+	if r := w.debit(late, 1_000); r.Outcome != wire.Booked {
+		t.Errorf("after cooling off: %+v", r)
+	}
+}
