@@ -99,6 +99,9 @@ type held struct {
 
 // session reads the request of the address, which must be this browser's.
 func (t *tenant) session(r *http.Request) (h held, err error) {
+	if !id.Valid(r.PathValue("r"), "req") {
+		return h, &fault.Error{Kind: fault.NotFound, Op: "bankd.session"}
+	}
 	h.cookie = browserSecret(r)
 	if h.req, err = t.bank.SessionRequest(r.Context(), id.Request(r.PathValue("r")), h.cookie); err != nil {
 		return h, err

@@ -2,6 +2,7 @@ package bankd
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (t *tenant) branchOf(typed, choice string) string {
 func (t *tenant) enterAccount(w http.ResponseWriter, r *http.Request) error {
 	h, err := t.session(r)
 	if err != nil || h.req.State != bank.RequestOpened {
-		return onward(w, r, "/link/"+r.PathValue("r"))
+		return onward(w, r, "/link/"+url.PathEscape(r.PathValue("r")))
 	}
 	form := accountForm()
 	ok := form.Read(w, r)
@@ -113,7 +114,7 @@ func (t *tenant) enterAccount(w http.ResponseWriter, r *http.Request) error {
 func (t *tenant) prove(w http.ResponseWriter, r *http.Request) (h held, ok bool, err error) {
 	h, err = t.session(r)
 	if err != nil || h.req.State != bank.RequestEntered {
-		return h, false, onward(w, r, "/link/"+r.PathValue("r"))
+		return h, false, onward(w, r, "/link/"+url.PathEscape(r.PathValue("r")))
 	}
 	return h, true, nil
 }
@@ -193,7 +194,7 @@ func (t *tenant) giveUp(w http.ResponseWriter, r *http.Request, req bank.Request
 func (t *tenant) checkPIN(w http.ResponseWriter, r *http.Request) error {
 	h, err := t.session(r)
 	if err != nil || h.req.State != bank.RequestProved {
-		return onward(w, r, "/link/"+r.PathValue("r"))
+		return onward(w, r, "/link/"+url.PathEscape(r.PathValue("r")))
 	}
 	form := pinForm()
 	if !form.Read(w, r) {
@@ -243,7 +244,7 @@ func (t *tenant) showConsent(w http.ResponseWriter, r *http.Request, status int,
 func (t *tenant) consent(w http.ResponseWriter, r *http.Request) error {
 	h, err := t.session(r)
 	if err != nil || h.req.State != bank.RequestIdentified {
-		return onward(w, r, "/link/"+r.PathValue("r"))
+		return onward(w, r, "/link/"+url.PathEscape(r.PathValue("r")))
 	}
 	if err := t.allowReturn(w, h.req); err != nil {
 		return err
