@@ -21,7 +21,7 @@ const CodesAsked = 3
 // it (L14, L15). Whether one was sent, nobody is told: the answer is the same (L3). asked is false once the
 // session has asked too often.
 func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
-	if p.Kind != "" || p.CodesAsked >= CodesAsked || p.Tries >= CodeTries || !b.Policy.Code {
+	if !p.takesCode() || p.CodesAsked >= CodesAsked || !b.Policy.Code {
 		return false, nil
 	}
 	now, version := b.Now(), p.Version
@@ -83,6 +83,12 @@ func (p Proof) codeRef() string { return fmt.Sprintf("%s/%d", p.ID, p.CodesAsked
 // codesUsedUp is why no code was sent, in the decision log.
 const codesUsedUp = "codes of the day are used up"
 
+// takesCode says whether a typed code may still prove it. Confirming takes strong proofs only: a typed code
+// lifts no cap that a typed code has caused (L13).
+func (p Proof) takesCode() bool {
+	return p.Kind == "" && p.Tries < CodeTries && p.Purpose != ForConfirm
+}
+
 // phoneFor finds where a code may go, or why none may.
 func (b *Bank) phoneFor(ctx context.Context, p Proof, now time.Time) (Contact, string, error) {
 	if p.Account == "" {
@@ -120,7 +126,7 @@ func (b *Bank) codeHash(p Proof, code string) []byte {
 // which NotProved knows.
 func (b *Bank) CheckCode(ctx context.Context, p Proof, code string) (Possession, error) {
 	now, version := b.Now(), p.Version
-	if p.Kind != "" || p.Tries >= CodeTries {
+	if !p.takesCode() {
 		return Possession{}, errNotProved
 	}
 	p.Tries++

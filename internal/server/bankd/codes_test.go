@@ -1,6 +1,7 @@
 package bankd
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -98,4 +99,40 @@ func TestCodesOfThePortalAndOfLinksAreCountedApart(t *testing.T) {
 	w.ask("0149", nil).through(w.browser())
 	w.forward(24*time.Hour + time.Minute)
 	w.browser().signIn("0149")
+}
+
+// A link is confirmed by strong proofs only: no code is sent for it, and none is taken (L13).
+func TestNoCodeConfirms(t *testing.T) {
+	w := newWorld(t)
+	acc := w.hanako("0149", nil)
+	b := w.banks["0149"].bank
+	p, err := b.StartProof(t.Context(), bank.ForConfirm, acc.ID, wire.NewSecret())
+	must(t, err)
+	if asked, err := b.SendCode(t.Context(), p); asked || err != nil {
+		t.Errorf("a code was asked for: %v %v", asked, err)
+	}
+	if _, err := b.CheckCode(t.Context(), p, "000000"); !bank.NotProved(err) {
+		t.Errorf("a code was judged: %v", err)
+	}
+	if after, err := b.Store.ProofByID(t.Context(), p.ID); err != nil || after.Version != p.Version {
+		t.Errorf("the proof changed: %+v %v", after, err)
+	}
+	if got := w.codes(); len(got) != 0 {
+		t.Errorf("%d codes were sent", len(got))
+	}
+}
+
+// An address that is no request leads nowhere but to the bank itself, however it is written.
+func TestAnAddressOfNoRequestLeadsNowhereElse(t *testing.T) {
+	w := newWorld(t)
+	b, issuer := w.browser(), w.issuer("0149")
+	for _, r := range []string{"%5C..%5C..%5C%5Cevil.example", "..%2F..%2F%2Fevil.example", "%5Cevil.example", "req_1"} {
+		for _, step := range []string{"/account", "/code", "/code/check", "/passkey", "/atm", "/pin", "/consent", "/cancel"} {
+			p := b.send(http.MethodPost, issuer+"/link/"+r+step, url.Values{})
+			to := p.header.Get("Location")
+			if strings.Contains(to, "\\") || to != "" && !strings.HasPrefix(p.location, issuer+"/link/") {
+				t.Errorf("%s%s leads to %q", r, step, to)
+			}
+		}
+	}
 }
