@@ -2,7 +2,9 @@ package audit_test
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -134,6 +136,17 @@ func (w *world) openBank(_, maru wire.KeySet) {
 	must(t, w.bank.Prepare(t.Context()))
 }
 
+// macs makes the wallet's keyed fingerprints.
+type macs struct{}
+
+func (macs) MAC(purpose string, parts ...string) []byte {
+	h := hmac.New(sha256.New, []byte(purpose))
+	for _, p := range parts {
+		h.Write([]byte(p))
+	}
+	return h.Sum(nil)
+}
+
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func (w *world) openWallet() {
@@ -150,7 +163,7 @@ func (w *world) openWallet() {
 	w.wallet, err = wallet.New(wallet.Deps{
 		Profile: wallet.Profile{Service: service, Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Origin: origin, RPID: "wallet.localhost",
 			Limits: wire.Limits{PerDebit: 100_000, Per24h: 100_000, Per30Days: 300_000}, Valid: 5},
-		Store: st, Ledger: books, Hub: w, Now: w.now, Rand: rand.Reader, Log: quiet(),
+		Store: st, Ledger: books, Hub: w, Secrets: macs{}, Now: w.now, Rand: rand.Reader, Log: quiet(),
 		Messages: wallet.Messages{Service: service, Key: w.private("maru"), Banks: wire.Keyring{string(issuer): set}, Now: w.now},
 		Money:    wallet.MoneyDeps{Policy: wallet.DefaultMoney(), Shops: []wallet.Shop{w.shop}, Books: st.Books(), BreakOwner: "books"},
 	})

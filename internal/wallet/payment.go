@@ -109,6 +109,8 @@ type PutIdem struct {
 type PaymentStore interface {
 	Payment(ctx context.Context, p PaymentID) (Payment, error)
 	PayCode(ctx context.Context, p PaymentID) (PayCode, error)
+	// LivePayCode is a holder's code that has not expired and was not presented; fault.NotFound for none.
+	LivePayCode(ctx context.Context, sub id.Subject, now time.Time) (PayCode, error)
 	// BurnPayCode marks a code as presented, by whom and when, unless it is marked already, and answers how it
 	// stands then. Of many at the same time one is first.
 	BurnPayCode(ctx context.Context, hash, by string, now time.Time) (PayCode, error)

@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -33,23 +32,36 @@ const (
 
 var payCodeAlphabet = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
-// MakePayCode makes a payment code for a holder: 80 random bits that live 60 s. It is shown, never kept; the
-// codes she made before are burnt.
+// MakePayCode makes a payment code for a holder: 80 bits nobody can guess, that live 60 s. It is shown, never kept;
+// the codes she made before are burnt.
 func (w *Wallet) MakePayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
-	var b [payCodeBits / 8]byte
-	if _, err := io.ReadFull(w.Rand, b[:]); err != nil {
-		return "", PayCode{}, fault.New(fault.Internal, "wallet.MakePayCode", err)
-	}
-	code = payCodeAlphabet.EncodeToString(b[:])
 	now := w.Now()
-	row = PayCode{
-		Hash: payCodeHash(code), Payment: PaymentID(w.newID("pay")), Subject: sub,
-		MadeAt: now, ExpiresAt: now.Add(PayCodeLife),
-	}
+	row = PayCode{Payment: PaymentID(w.newID("pay")), Subject: sub, MadeAt: now, ExpiresAt: now.Add(PayCodeLife)}
+	code = w.payCode(row.Payment)
+	row.Hash = payCodeHash(code)
 	if err := w.Store.Commit(ctx, PutPayCode{row}); err != nil {
 		return "", PayCode{}, err
 	}
 	return code, row, nil
+}
+
+// ShowPayCode is the code a holder can be paid with now: the last one while it lives and nobody has presented it,
+// otherwise a new one. So a page that is opened once more voids no code that is just being scanned.
+func (w *Wallet) ShowPayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
+	row, err = w.Store.LivePayCode(ctx, sub, w.Now())
+	if err == nil {
+		if code = w.payCode(row.Payment); payCodeHash(code) == row.Hash { // not so after a change of the key
+			return code, row, nil
+		}
+	} else if fault.Of(err) != fault.NotFound {
+		return "", PayCode{}, err
+	}
+	return w.MakePayCode(ctx, sub)
+}
+
+// payCode is the code of a payment to be: keyed, so that it can be shown again although only its hash is kept.
+func (w *Wallet) payCode(p PaymentID) string {
+	return payCodeAlphabet.EncodeToString(w.Secrets.MAC("payment code", string(p))[:payCodeBits/8])
 }
 
 func payCodeHash(code string) string { return wire.Hash("kozamori payment code " + code) }

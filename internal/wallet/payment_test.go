@@ -320,6 +320,42 @@ func TestPaymentsAtOnceNeverOverdraw(t *testing.T) {
 	}
 }
 
+// Showing a code voids none that lives; presented, replaced or expired it is shown no more.
+func TestShowPayCode(t *testing.T) {
+	w := newWorld(t)
+	p := w.person(bankA, 50_000)
+	w.charge(p, 5_000)
+	show := func() string {
+		t.Helper()
+		code, row, err := w.ShowPayCode(t.Context(), p.sub)
+		if err != nil || len(code) != 16 || !row.ExpiresAt.After(w.clock.Now()) {
+			t.Fatal(code, row, err)
+		}
+		return code
+	}
+	first := show()
+	w.clock.forward(wallet.PayCodeLife - time.Second)
+	if show() != first {
+		t.Error("the living code is not shown")
+	}
+	w.clock.forward(time.Second)
+	second := show()
+	third := w.code(p)
+	if second == first || third == second || show() != third {
+		t.Errorf("%s, %s, %s, then %s", first, second, third, show())
+	}
+	for _, dead := range []string{first, second} {
+		_, _, err := w.Pay(t.Context(), w.shop("bakery key"), "dead "+dead, wallet.Presented{Code: dead, Amount: 100})
+		gone(t, err)
+	}
+	if _, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", wallet.Presented{Code: third, Amount: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if show() == third {
+		t.Error("a presented code is shown again")
+	}
+}
+
 func TestPaymentIsSeenByPayerAndItsShopOnly(t *testing.T) {
 	w := newWorld(t)
 	p, q := w.person(bankA, 50_000), w.person(bankA, 50_000)

@@ -217,6 +217,9 @@ func TestShopAPI(t *testing.T) {
 
 	code, at := v.shows()
 	body := payBody(code, 700)
+	if again, _ := v.shows(); again != code {
+		t.Errorf("looking at the page once more voids the code at the till")
+	}
 	status, paid, header := h.call("POST", "/v1/payments", lunch, "k1", body)
 	if status != http.StatusCreated || paid["state"] != "done" || paid["amount"] != 700.0 || header.Get("Idempotent-Replayed") != "" {
 		t.Fatalf("paid: %d %v", status, paid)
@@ -235,7 +238,12 @@ func TestShopAPI(t *testing.T) {
 	if status, got, _ := h.call("GET", "/v1/payments/"+id, lunch, "", ""); status != http.StatusOK || got["order"] != "42" {
 		t.Errorf("looked up: %d %v", status, got)
 	}
+	before, _ := v.shows()
+	v.goes("/pay", "/pay")
 	fresh, _ := v.shows()
+	if before == code || fresh == before {
+		t.Errorf("codes %q, %q and %q: a paid one and a replaced one are gone", code, before, fresh)
+	}
 	for name, c := range map[string]struct {
 		key, idem, body string
 		want            int
@@ -247,6 +255,7 @@ func TestShopAPI(t *testing.T) {
 		"a wrong key":      {"Bearer no", "k2", payBody(fresh, 1), 401, ""},
 		"another scheme":   {"Basic lunch key", "k2", payBody(fresh, 1), 401, ""},
 		"the code again":   {lunch, "k3", payBody(code, 700), 410, "M11"},
+		"a replaced code":  {lunch, "k9", payBody(before, 700), 410, "M11"},
 		"no code":          {lunch, "k4", payBody("hello", 700), 400, "M11"},
 		"duplicate key":    {lunch, "k5", `{"code":"` + fresh + `","amount":5,"amount":7}`, 400, ""},
 		"an unknown field": {lunch, "k5", `{"code":"` + fresh + `","amount":5,"tip":7}`, 422, ""},

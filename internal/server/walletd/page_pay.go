@@ -10,7 +10,7 @@ import (
 	"github.com/kozamori/kozamori/internal/web"
 )
 
-// payPage shows a one-time code (M11). The code stands in this one answer and nowhere else.
+// payPage shows a one-time code (M11). The code stands in the answers to its holder and nowhere else.
 type payPage struct {
 	QR, Bar   web.SVG
 	Groups    string
@@ -22,12 +22,13 @@ type payPage struct {
 
 func (payPage) Template() string { return "pay.html" }
 
+// pagePay shows the code that is good now; looking burns none. doPay makes another, and burns the one before.
 func (s *Server) pagePay(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
 	purse, err := s.wallet.PurseOf(r.Context(), h.Subject)
 	if err != nil {
 		return err
 	}
-	code, row, err := s.wallet.MakePayCode(r.Context(), h.Subject)
+	code, row, err := s.wallet.ShowPayCode(r.Context(), h.Subject)
 	if err != nil {
 		return err
 	}
@@ -41,9 +42,17 @@ func (s *Server) pagePay(w http.ResponseWriter, r *http.Request, h wallet.Holder
 		return fault.New(fault.Internal, "walletd.pagePay", err)
 	}
 	s.site.Render(w, r, payPage{
-		QR: qr, Bar: bar, Groups: groups(code), Payment: row.Payment, Seconds: int(wallet.PayCodeLife.Seconds()),
+		QR: qr, Bar: bar, Groups: groups(code), Payment: row.Payment, Seconds: int(row.ExpiresAt.Sub(s.wallet.Now()).Seconds()),
 		Spendable: purse.Spendable(), Available: purse.Available,
 	})
+	return nil
+}
+
+func (s *Server) doPay(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
+	if _, _, err := s.wallet.MakePayCode(r.Context(), h.Subject); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/pay", http.StatusSeeOther)
 	return nil
 }
 

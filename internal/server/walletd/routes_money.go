@@ -31,6 +31,7 @@ func (s *Server) moneyRoutes(mux *http.ServeMux, api huma.API) {
 	handle("GET /charge/{debit}", s.signedIn(s.pageOneCharge))
 	handle("POST /charge/{debit}/agree", s.signedIn(s.doAgree))
 	handle("GET /pay", s.signedIn(s.pagePay))
+	handle("POST /pay", s.signedIn(s.doPay))
 	handle("GET /pay/{payment}", s.signedIn(s.pagePayment))
 	handle("GET /history", s.signedIn(s.pageHistory))
 

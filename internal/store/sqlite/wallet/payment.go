@@ -54,6 +54,13 @@ func (s *Store) PayCode(ctx context.Context, payment wallet.PaymentID) (wallet.P
 	return c, found("PayCode", err)
 }
 
+// LivePayCode implements wallet.PaymentStore.
+func (s *Store) LivePayCode(ctx context.Context, sub id.Subject, now time.Time) (wallet.PayCode, error) {
+	c, err := scanPayCode(s.db.Read().QueryRowContext(ctx, `SELECT `+payCodeColumns+` FROM pay_codes
+		WHERE subject = ?1 AND burnt_us = 0 AND expires_us > ?2 ORDER BY made_us DESC, hash LIMIT 1`, sub, stamp(now)))
+	return c, found("LivePayCode", err)
+}
+
 // BurnPayCode implements wallet.PaymentStore.
 func (s *Store) BurnPayCode(ctx context.Context, hash, by string, now time.Time) (wallet.PayCode, error) {
 	var c wallet.PayCode
