@@ -42,6 +42,10 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
 	}
+	// The body was read by strictMux, within the server's own time. huma would set a deadline on the connection all
+	// the same, five seconds from now: a handler that waits longer for another role would find its context
+	// cancelled, and so would every later request on that connection.
+	op.BodyReadTimeout = -1
 	schemas := api.OpenAPI().Components.Schemas
 	op.Responses["default"] = &huma.Response{
 		Description: "A problem (RFC 9457): kind, rule where one refuses, and words for people.",
