@@ -134,6 +134,25 @@ func TestAnswerArrivesAfterTheSweepers(t *testing.T) {
 	s.audited(t)
 }
 
+// A bank that takes seven seconds to answer is slow, not dead: that charge and the next ones come to their ends, on
+// the same connections.
+func TestSlowBankIsNotCutOff(t *testing.T) {
+	s := onStage(t)
+	a := s.active(t, shizuoka)
+	slow := s.line.plan(1, atBank("/v1/debits"), func(l *line, r *http.Request, c *call) (*http.Response, error) {
+		time.Sleep(7 * time.Second)
+		return l.send(r, c)
+	})
+	d := charge(t, a, 1450)
+	slow.happened(t, "the slow answer")
+	eventually(t, time.Minute, "the end of the slow charge", nil, func() bool { return state(t, s.dir, shizuoka, maru, d) == "done/booked" })
+	for range 3 {
+		d := charge(t, a, 1450)
+		eventually(t, 5*time.Second, "the end of a charge after it", nil, func() bool { return state(t, s.dir, shizuoka, maru, d) == "done/booked" })
+	}
+	s.left(t, a, shizuoka, 4*1450)
+}
+
 // The link is stopped while the receipt of a booked debit is lost: the repeat is answered with it all the same.
 func TestRepeatOfAKnownDebitOfAStoppedLink(t *testing.T) {
 	s := onStage(t)
