@@ -43,6 +43,7 @@ type tenant struct {
 	guard    wire.Guard
 	hub      *wire.Client
 	carrier  carrier
+	turns    turns
 	handler  http.Handler
 }
 

@@ -2,6 +2,7 @@ package bankd
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -135,7 +136,8 @@ func (t *tenant) blind(h func(http.ResponseWriter, *http.Request) error) func(ht
 		began := time.Now()
 		late := &lateWriter{ResponseWriter: w}
 		err := h(late, r)
-		t.s.env.Wait(r.Context(), t.bank.Policy.Deadline-time.Since(began))
+		// Who hangs up does not end the wait: the next page would come before the moment.
+		t.s.env.Wait(context.WithoutCancel(r.Context()), t.bank.Policy.Deadline-time.Since(began))
 		if err != nil {
 			return err
 		}
