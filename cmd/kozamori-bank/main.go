@@ -33,7 +33,7 @@ func load(path string, getenv func(string) string) (program.Setup, error) {
 		keys[dir] = bankd.KeyNames()
 	}
 	return program.Setup{
-		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile, KeyDirs: keys,
+		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile, KeyDirs: keys, Permanent: bankd.PermanentKeys(),
 		Migrate: func(ctx context.Context) error { return bankd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
 			return bankd.Open(ctx, cfg, bankd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})

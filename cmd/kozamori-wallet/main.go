@@ -30,7 +30,7 @@ func load(path string, getenv func(string) string) (program.Setup, error) {
 	}
 	return program.Setup{
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile,
-		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()},
+		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()}, Permanent: []string{"marks"},
 		Migrate: func(ctx context.Context) error { return walletd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
 			return walletd.Open(ctx, cfg, walletd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,6 +44,7 @@ type Setup struct {
 	Open        func(ctx context.Context, env Env) (Server, error)
 	Migrate     func(ctx context.Context) error
 	KeyDirs     map[string]Keys // by directory
+	Permanent   []string        // names of keys whose oldest is used for ever, so that a newer one would do nothing
 }
 
 // Keys are the keys a directory needs, by name.
@@ -163,6 +165,9 @@ func rotate(s Setup, dir, key string, stdout io.Writer) error {
 	dir, _, err := chosen(s, "keys rotate", dir, key)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(s.Permanent, key) {
+		return fmt.Errorf("keys rotate: %q is permanent: what is stored was made with it and could not be found or checked with another", key)
 	}
 	if err := keyfile.Open(dir).Rotate(key, clock.System()); err != nil {
 		return err

@@ -216,6 +216,9 @@ func (c *company) rotated(role string) {
 	}
 	c.refused("keys public", "no public half", "--key", "rows")
 	c.refused("keys rotate", "no key", "--key", "nonsense")
+	for _, permanent := range map[string][]string{"bank": {"pseudonym", "code", "pin"}, "wallet": {"marks"}}[role] {
+		c.refused("keys rotate", "permanent", "--key", permanent)
+	}
 }
 
 // unsafe tries what must not start.

@@ -146,6 +146,10 @@ func KeyNames() map[string]keyfile.Use {
 	}
 }
 
+// PermanentKeys are the names of keys that cannot be rotated: pseudonyms, PINs and what was sent out are known
+// by them for ever.
+func PermanentKeys() []string { return []string{"pseudonym", "code", "pin"} }
+
 // KeyDirs are the directories of keys of all banks.
 func (c Config) KeyDirs() []string {
 	var dirs []string

@@ -127,9 +127,9 @@ func loadSecrets(cfg Config, code string) (x secrets, err error) {
 		}
 		*into = keys[0]
 	}
-	// The pseudonym key is never rotated: the oldest stays the one.
+	// They are never rotated: the oldest stays the one.
 	one := map[string][]byte{}
-	for _, name := range []string{"pseudonym", "code", "pin"} {
+	for _, name := range PermanentKeys() {
 		all, err := dir.Secrets(name)
 		if err != nil {
 			return x, err
