@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	looks     = 3 // how often a difference must be seen to be one
+	looks     = 6 // how often a difference must be seen to be one
 	lookAgain = 700 * time.Millisecond
 	atOnce    = 4 // files read at the same time
 )
