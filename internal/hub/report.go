@@ -83,6 +83,14 @@ func (h *Hub) bell(s id.Service) <-chan struct{} {
 	return c
 }
 
+// Awaited says whether somebody waits for the service's next event.
+func (h *Hub) Awaited(s id.Service) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, ok := h.waiting[s]
+	return ok
+}
+
 func (h *Hub) wake(s id.Service) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

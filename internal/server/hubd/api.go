@@ -10,6 +10,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/hub"
 	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -319,7 +320,16 @@ func (s *Server) apiEvents(api huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			events, err := s.hub.Events(ctx, id.Service(service), in.After, time.Duration(in.Wait)*time.Second)
+			waiting, cancel := context.WithCancel(ctx)
+			defer cancel()
+			go func() { // a stop of the hub must not wait for whoever waits for news
+				select {
+				case <-observe.Stopping(ctx):
+					cancel()
+				case <-waiting.Done():
+				}
+			}()
+			events, err := s.hub.Events(waiting, id.Service(service), in.After, time.Duration(in.Wait)*time.Second)
 			if err != nil {
 				return nil, err
 			}

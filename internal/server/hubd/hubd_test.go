@@ -1,6 +1,7 @@
 package hubd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ type stand struct {
 	// metadata is what the bank says of itself; asked counts what reached its other endpoints.
 	metadata func() any
 	asked    int
+	stop     func() error // stops listening, once, and says how that went
 }
 
 func newStand(t *testing.T) *stand {
@@ -82,9 +85,17 @@ func newStand(t *testing.T) *stand {
 			t.Error(err)
 		}
 	})
-	srv := &http.Server{Handler: x.Handler(), ReadHeaderTimeout: time.Second, IdleTimeout: time.Minute}
-	go func() { _ = srv.Serve(ln) }()
-	t.Cleanup(func() { _ = srv.Close() })
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- observe.Serve(ctx, ln, observe.ServerConfig{Listen: ln.Addr().String(), Grace: 5 * time.Second}, x.Handler(), observe.Discard())
+	}()
+	x.stop = sync.OnceValue(func() error { stop(); return <-ended })
+	t.Cleanup(func() {
+		if err := x.stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	return x
 }
 
@@ -166,6 +177,28 @@ func TestRefusal18_DiscoveryMismatch(t *testing.T) {
 	}
 	if x.asked != 0 {
 		t.Errorf("%d calls reached the bank", x.asked)
+	}
+}
+
+// TestAStopDoesNotWaitForWhoeverWaitsForNews: a service hangs in its long poll; the hub stops within its grace.
+func TestAStopDoesNotWaitForWhoeverWaitsForNews(t *testing.T) {
+	x := newStand(t)
+	service := x.as("maru")
+	if err := service.Do(t.Context(), wire.Call{Method: http.MethodGet, URL: x.url + "/v1/banks"}); err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		answered <- service.Do(context.Background(), wire.Call{Method: http.MethodGet, URL: x.url + "/v1/events?after=0&wait=25", Timeout: time.Minute})
+	}()
+	for !x.hub.Awaited("maru") {
+		time.Sleep(time.Millisecond)
+	}
+	if err := x.stop(); err != nil {
+		t.Error(err)
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("the one who waited got %v", err)
 	}
 }
 
