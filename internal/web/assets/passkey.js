@@ -71,4 +71,5 @@ export function attach(box) {
   window.addEventListener('pageshow', (event) => {
     if (event.persisted) delete box.dataset.done; // an answer is good for one sending
   });
+  box.dataset.ready = 'yes';
 }
