@@ -177,13 +177,19 @@ func (w *walk) linked(mail, number, account, pin string) {
 	w.look("wallet-link")
 }
 
+// ahead is what the clock page says only once the clock was moved.
+var ahead = regexp.MustCompile(`実際の時刻より.*進んでいます`)
+
 // later moves everybody's clock by twelve hours, with the button of the clock page.
 func (w *walk) later() {
 	w.Helper()
 	w.dev.open(w.info.Clock)
 	w.dev.look("dev-clock")
+	before := ahead.FindString(w.dev.words())
 	w.dev.do(chromedp.Click(`form:has(input[value="12"]) button`))
-	w.dev.sees("12時間")
+	if !comes(patience, func() bool { now := ahead.FindString(w.dev.words()); return now != "" && now != before }) {
+		w.Fatalf("the clock stands still: %s", w.dev.words())
+	}
 }
 
 // charge asks for a charge and signs it with the passkey.
