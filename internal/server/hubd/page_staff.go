@@ -122,10 +122,16 @@ type matrixCell struct {
 	Entry   hub.Suspension
 }
 
+// entryRow is one suspension in force.
+type entryRow struct {
+	hub.Suspension
+	Of parties
+}
+
 type matrixPage struct {
 	Services []hub.Service
 	Rows     []matrixRow
-	Entries  []hub.Suspension
+	Entries  []entryRow
 }
 
 func (matrixPage) Template() string { return "matrix.html" }
@@ -135,7 +141,10 @@ func (s *Server) pageMatrix(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := matrixPage{Services: s.hub.Services, Entries: entries}
+	page := matrixPage{Services: s.hub.Services}
+	for _, e := range entries {
+		page.Entries = append(page.Entries, entryRow{e, s.parties(e.Service, e.Issuer)})
+	}
 	for _, b := range s.hub.Banks {
 		row := matrixRow{Bank: b}
 		for _, service := range s.hub.Services {
@@ -214,20 +223,51 @@ func (s *Server) auditAct(ctx context.Context, e hub.Suspension) error {
 // shown bounds the rows of a list page.
 const shown = 200
 
-type linksPage struct{ Links []hub.Link }
+// parties are the names of a service and a bank as staff know them.
+type parties struct{ Service, Bank fault.Text }
+
+// parties names whom a row is about; one that takes part no longer, or stands for all, keeps its id.
+func (s *Server) parties(service id.Service, issuer id.Issuer) parties {
+	every := fault.Text{JA: texts.In("ja", "matrix.every"), EN: texts.In("en", "matrix.every")}
+	p := parties{fault.Text{JA: string(service), EN: string(service)}, fault.Text{JA: string(issuer), EN: string(issuer)}}
+	if v, ok := s.hub.Service(service); ok {
+		p.Service = fault.Text{JA: v.NameJA, EN: v.NameEN}
+	} else if service == hub.Every {
+		p.Service = every
+	}
+	if b, ok := s.hub.Bank(issuer); ok {
+		p.Bank = fault.Text{JA: string(b.Code) + " " + b.NameJA, EN: string(b.Code) + " " + b.NameEN}
+	} else if issuer == hub.Every {
+		p.Bank = every
+	}
+	return p
+}
+
+type linkRow struct {
+	hub.Link
+	Of parties
+}
+
+type linksPage struct{ Links []linkRow }
 
 func (linksPage) Template() string { return "links.html" }
 
 func (s *Server) pageLinks(w http.ResponseWriter, r *http.Request) error {
 	links, err := s.store.Links(r.Context(), shown)
-	if err == nil {
-		s.site.Render(w, r, linksPage{links})
+	if err != nil {
+		return err
 	}
-	return err
+	page := linksPage{}
+	for _, l := range links {
+		page.Links = append(page.Links, linkRow{l, s.parties(l.Service, l.Issuer)})
+	}
+	s.site.Render(w, r, page)
+	return nil
 }
 
 type debitRow struct {
 	hub.Debit
+	Of   parties
 	Took time.Duration
 }
 
@@ -242,7 +282,7 @@ func (s *Server) pageDebits(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := debitsPage{}
 	for _, d := range debits {
-		row := debitRow{Debit: d}
+		row := debitRow{Debit: d, Of: s.parties(d.Service, d.Issuer)}
 		if !d.Answered.IsZero() {
 			row.Took = d.Answered.Sub(d.Sent).Round(time.Millisecond)
 		}
@@ -252,14 +292,36 @@ func (s *Server) pageDebits(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-type actsPage struct{ Acts []hub.Act }
+// actRow is an act of staff; one about the matrix says whom it was about in words.
+type actRow struct {
+	hub.Act
+	State string // "" for an act of another kind, whose What is shown as it is
+	Of    parties
+}
+
+func (s *Server) actRow(a hub.Act) actRow {
+	row := actRow{Act: a}
+	if words := strings.Fields(a.What); len(words) == 4 {
+		if state, ok := hub.ParseState(words[0]); ok {
+			row.State, row.Of = state.String(), s.parties(id.Service(words[1]), id.Issuer(words[3]))
+		}
+	}
+	return row
+}
+
+type actsPage struct{ Acts []actRow }
 
 func (actsPage) Template() string { return "acts.html" }
 
 func (s *Server) pageActs(w http.ResponseWriter, r *http.Request) error {
 	acts, err := s.store.Acts(r.Context(), shown)
-	if err == nil {
-		s.site.Render(w, r, actsPage{acts})
+	if err != nil {
+		return err
 	}
-	return err
+	page := actsPage{}
+	for _, a := range acts {
+		page.Acts = append(page.Acts, s.actRow(a))
+	}
+	s.site.Render(w, r, page)
+	return nil
 }
