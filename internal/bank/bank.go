@@ -50,7 +50,8 @@ type Service struct {
 // Store is all that a bank keeps beside the ledger's own tables, in the same file as they.
 type Store interface {
 	// Commit writes rows in one transaction: all or none. A row whose condition (IfVersion, a unique key)
-	// does not hold is fault.Conflict. The same row types may stand in a ledger.Request's Then.
+	// does not hold is fault.Conflict; an Abandon is its own error. The same row types may stand in a
+	// ledger.Request's Then.
 	Commit(ctx context.Context, rows ...ledger.Write) error
 	LinkStore
 	MoneyStore

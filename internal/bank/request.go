@@ -129,6 +129,9 @@ type RequestStore interface {
 	RequestByCode(ctx context.Context, hash string) (Request, error)
 	// RequestsToEnd lists requests that have run out of time (SessionLife, RedeemLife, ReceiptLife), for the sweeper.
 	RequestsToEnd(ctx context.Context, now time.Time, n int) ([]Request, error)
+	// RequestsReceived lists requests that wait, not yet too long, for a receipt that counts (Received) and is
+	// there, for the sweeper.
+	RequestsReceived(ctx context.Context, now time.Time, n int) ([]Request, error)
 }
 
 // LinkRows keeps links.

@@ -335,20 +335,17 @@ func (t *tenant) wrongPIN(w http.ResponseWriter, r *http.Request, p bank.Proof, 
 	return t.showPIN(w, r, http.StatusUnprocessableEntity, p, form)
 }
 
-// enrol registers a passkey for somebody who has just proved possession (L16), and tells the depositor.
+// enrol registers a passkey for somebody who has just proved possession (L16).
 func (t *tenant) enrol(w http.ResponseWriter, r *http.Request) error {
 	p, err := t.proving(r)
 	if err != nil {
 		return err
 	}
-	key, err := t.bank.FinishEnrol(r.Context(), p, []byte(r.PostFormValue("credential")))
+	_, err = t.bank.FinishEnrol(r.Context(), p, []byte(r.PostFormValue("credential")))
 	if bank.NotProved(err) {
 		return onward(w, r, "/prove/"+string(p.ID)+"?again=1")
 	}
 	if err != nil {
-		return err
-	}
-	if err := t.bank.TellNow(r.Context(), bank.Event{Kind: bank.EventPasskey, Account: key.Account, At: key.AddedAt}); err != nil {
 		return err
 	}
 	return onward(w, r, "/portal?done=passkey")

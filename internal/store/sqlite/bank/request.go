@@ -86,6 +86,15 @@ func (s *Store) RequestsToEnd(ctx context.Context, now time.Time, n int) ([]bank
 	return list("RequestsToEnd", rows, err, scanRequest)
 }
 
+// RequestsReceived implements bank.RequestStore. Which receipt counts is bank.Received.
+func (s *Store) RequestsReceived(ctx context.Context, now time.Time, n int) ([]bank.Request, error) {
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+requestColumns+` FROM link_request
+		WHERE state NOT IN ('done', 'dead') AND state = 'waiting' AND answered_us > ?1 AND EXISTS (
+			SELECT 1 FROM receipt WHERE receipt.request = link_request.id AND (link_request.proved <> 'code' OR receipt.channel <> 'sms'))
+		ORDER BY pushed_us LIMIT ?2`, us(now.Add(-bank.ReceiptLife)), n)
+	return list("RequestsReceived", rows, err, scanRequest)
+}
+
 func putToken(ctx context.Context, tx *sql.Tx, t bank.Token) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO token (hash, client, scope, jkt, link, request, until_us, revoked_us)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)`, t.Hash, t.Client, t.Scope, t.JKT, t.Link, t.Request, us(t.Until))
