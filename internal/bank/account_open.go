@@ -105,9 +105,7 @@ func (b *Bank) opening(add AddAccount, first money.Yen, now time.Time) []ledger.
 			Then: func(ledger.Result) []ledger.Write { return []ledger.Write{add} },
 		},
 		{At: now, Do: ledger.SetGate{Gate: ledger.Gate{ID: AccountGate(acc)}}},
-		{At: now, Do: ledger.SetLimit{Limit: ledger.Limit{
-			ID: DepositLimit(acc), Each: b.Policy.AccountEach, Day: b.Policy.AccountDay, Month: b.Policy.AccountMonth,
-		}}},
+		{At: now, Do: ledger.SetLimit{Limit: b.Policy.accountLimit(acc)}},
 	}
 	if first > 0 {
 		reqs = append(reqs, ledger.Request{At: now, Do: ledger.Move{
