@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -134,20 +133,4 @@ func (s *Store) Use(ctx context.Context, space, value string, until time.Time) (
 		return false, nil
 	}
 	return err == nil, readErr("Use", err)
-}
-
-// Forget deletes one-time values and short-lived tokens whose time has passed long ago.
-func (s *Store) Forget(ctx context.Context, before time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{
-			`DELETE FROM used_once WHERE until_us < ?1`,
-			`DELETE FROM token WHERE link = '' AND until_us < ?1`,
-			`DELETE FROM atm_session WHERE until_us < ?1`,
-		} {
-			if _, err := tx.ExecContext(ctx, q, clock.Micros(before)); err != nil {
-				return readErr("Forget", err)
-			}
-		}
-		return nil
-	})
 }
