@@ -263,7 +263,7 @@ func (w *teller) deliver() *spoken {
 func (w *teller) possession(acc bank.Account, purpose bank.Purpose) bank.Possession {
 	w.t.Helper()
 	ctx := w.t.Context()
-	p, err := w.StartProof(ctx, purpose, acc.ID, "cookie")
+	p, err := w.StartProof(ctx, purpose, acc.ID, "cookie", "")
 	must(w.t, err)
 	secret, _, err := w.StartATM(ctx, "atm", acc.CardID, hanakoPIN)
 	must(w.t, err)

@@ -34,9 +34,10 @@ func (b *Bank) Offers() []ProofKind {
 }
 
 // StartProof opens a place where possession of an account can be proved, in the browser whose cookie is
-// cookie. acc may be "": nothing a stranger sees tells. For links, requests start their proof themselves.
-func (b *Bank) StartProof(ctx context.Context, purpose Purpose, acc AccountID, cookie string) (Proof, error) {
-	p := Proof{Purpose: purpose, Account: acc, Browser: wire.Hash(cookie)}
+// cookie, and which has a KnownMark or not. acc may be "": nothing a stranger sees tells. For links, requests
+// start their proof themselves.
+func (b *Bank) StartProof(ctx context.Context, purpose Purpose, acc AccountID, cookie, mark string) (Proof, error) {
+	p := Proof{Purpose: purpose, Account: acc, Browser: wire.Hash(cookie), Known: b.knows(acc, mark)}
 	row := b.newProof(&p)
 	return p, b.Store.Commit(ctx, row)
 }
