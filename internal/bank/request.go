@@ -242,8 +242,6 @@ type PutDecision struct {
 
 // EvidenceStore keeps evidence and decisions.
 type EvidenceStore interface {
-	// EvidenceOf reads the chain's rows of a link or request, oldest first.
-	EvidenceOf(ctx context.Context, r id.Request, l id.Link) ([]EvidenceRow, error)
 	// EvidenceChain reads n rows after a number, to verify the chain.
 	EvidenceChain(ctx context.Context, after int64, n int) ([]EvidenceRow, error)
 	// Decisions reads what was logged under a reference number.
