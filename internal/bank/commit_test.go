@@ -11,11 +11,14 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/descope/virtualwebauthn"
+
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/wire"
+	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
 
 var errCrashed = fault.New(fault.Unavailable, "test", errors.New("the process is gone"))
@@ -146,12 +149,12 @@ func TestAChangeIsOneCommit(t *testing.T) {
 			return s.RemoveContact(t.Context(), s.acc.ID, contacts[0].ID)
 		}},
 		"consent": {
-			func(s *scene) error { return s.StopLinkFor(maru) },
+			func(s *scene) error { return s.free(maru) },
 			func(s *scene) error { return s.consentTo(maru, bank.ProofPasskey) },
 		},
 		"activation": {
 			func(s *scene) error {
-				must(t, s.StopLinkFor(maru))
+				must(t, s.free(maru))
 				must(t, s.consentTo(maru, bank.ProofPasskey))
 				a := s.consented[0]
 				must(t, s.ReceiptArrived(t.Context(), bank.Receipt{Request: a.request, Channel: bank.Email, At: s.time}))
@@ -188,6 +191,48 @@ func TestAChangeIsOneCommit(t *testing.T) {
 				t.Errorf("nobody is told: %v", err)
 			}
 		})
+	}
+}
+
+// A passkey stands with the notices and the evidence of it, or not at all; its challenge is burnt before (L8, L11).
+func TestAPasskeyIsToldOfInItsCommit(t *testing.T) {
+	w := newTeller(t)
+	acc := w.hanako()
+	whole := *w.Bank
+	enrol := func(commits int64) error {
+		proof, _ := w.proved(acc, bank.ForEnrol)
+		p, err := w.ProofFor(t.Context(), proof, "cookie")
+		must(t, err)
+		options, err := w.BeginEnrol(t.Context(), p)
+		must(t, err)
+		asked, err := virtualwebauthn.ParseAttestationOptions(string(options))
+		must(t, err)
+		rp := virtualwebauthn.RelyingParty{ID: "0149.bank.localhost", Name: "bank", Origin: moneyIssuer}
+		auth := virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(asked.UserID)})
+		answer := virtualwebauthn.CreateAttestationResponse(rp, auth, wiretest.NewPasskey("x", "x", false).Credential, *asked)
+		p, err = w.ProofFor(t.Context(), proof, "cookie") // with its challenge
+		must(t, err)
+		w.dies(commits)
+		defer func() { w.Core, w.Store = whole.Core, whole.Store }()
+		_, err = w.FinishEnrol(t.Context(), p, []byte(answer))
+		return err
+	}
+	if err := enrol(1); !errors.Is(err, errCrashed) {
+		t.Fatalf("in a dying process: %v", err)
+	}
+	told := func() (keys, waiting int) {
+		rows, err := w.store.PasskeysOf(t.Context(), acc.ID)
+		must(t, err)
+		waiting, err = w.store.Outbox().Waiting(t.Context())
+		must(t, err)
+		return len(rows), waiting
+	}
+	if keys, waiting := told(); keys != 0 || waiting != 0 {
+		t.Errorf("a crash left %d passkeys and %d messages", keys, waiting)
+	}
+	must(t, enrol(2))
+	if keys, waiting := told(); keys != 1 || waiting != 2 {
+		t.Errorf("%d passkeys and %d messages", keys, waiting)
 	}
 }
 
@@ -276,24 +321,21 @@ func TestStopsRaceActivationsAndUndoings(t *testing.T) {
 		w := newTeller(t)
 		s := newStory(w, uint64(n))
 		w.link(s.acc, sora, nil)
-		var ready []*agreed
 		must(t, s.consentTo(maru, bank.ProofPasskey))
-		ready = append(ready, s.consented...)
-		for _, a := range ready {
-			must(t, s.ReceiptArrived(t.Context(), bank.Receipt{Request: a.request, Channel: bank.Email, At: s.time}))
-			must(t, s.redeemOf(a))
-		}
+		ready := s.consented[0]
+		must(t, s.ReceiptArrived(t.Context(), bank.Receipt{Request: ready.request, Channel: bank.Email, At: s.time}))
+		must(t, s.redeemOf(ready))
 		var held []bank.Possession
 		for range 4 {
 			held = append(held, w.possession(s.acc, bank.ForUndo))
 		}
 		late := s.prepared(maru, bank.ProofPasskey)
 		rng := rand.New(rand.NewPCG(uint64(n), 9))
-		acts := []func() error{}
+		var acts []func() error
 		for i := range 4 {
 			acts = append(acts, func() error { return s.StopAll(t.Context(), s.acc.ID) },
 				func() error { _, err := s.UndoStop(t.Context(), held[i], hanakoPIN, ""); return err },
-				func() error { return s.activateOf(ready[0], ready[0].rs) },
+				func() error { return s.activateOf(ready, ready.rs) },
 				func() error { return s.agree(late) })
 		}
 		rng.Shuffle(len(acts), func(i, j int) { acts[i], acts[j] = acts[j], acts[i] })
@@ -328,8 +370,8 @@ func (s *story) settled() error {
 	return s.holds()
 }
 
-// StopLinkFor frees an account's place for a service.
-func (s *story) StopLinkFor(svc id.Service) error {
+// free ends the link that takes the account's place for a service.
+func (s *story) free(svc id.Service) error {
 	l, err := s.Store.Occupant(s.t.Context(), s.acc.ID, svc)
 	if err != nil {
 		return err
