@@ -20,7 +20,26 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	return program.Main(ctx, program.Role{Name: "kozamori-bank", Short: "bank", Example: examples.Bank, Load: load}, args, getenv, stdout)
+	return program.Main(ctx, program.Role{Name: "kozamori-bank", Short: "bank", Example: examples.Bank, Load: load, Tools: tools}, args, getenv, stdout)
+}
+
+var tools = []program.Tool{
+	{Name: "evidence", Usage: "evidence --config FILE   follow the chain of evidence to its last row (L11)",
+		Run: func(ctx context.Context, a program.Asked, stdout io.Writer) error {
+			var cfg bankd.Config
+			if err := a.Load(&cfg); err != nil {
+				return err
+			}
+			return bankd.Evidence(ctx, cfg, stdout)
+		}},
+	{Name: "decision", Usage: "decision --config FILE --reference K7F3-9QXM\n                               read why a page refused; the audit log notes it (L3)",
+		Run: func(ctx context.Context, a program.Asked, stdout io.Writer) error {
+			var cfg bankd.Config
+			if err := a.Load(&cfg); err != nil {
+				return err
+			}
+			return bankd.Decision(ctx, cfg, a.Reference, stdout)
+		}},
 }
 
 func load(path string, getenv func(string) string) (program.Setup, error) {

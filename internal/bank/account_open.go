@@ -105,9 +105,7 @@ func (b *Bank) opening(add AddAccount, first money.Yen, now time.Time) []ledger.
 			Then: func(ledger.Result) []ledger.Write { return []ledger.Write{add} },
 		},
 		{At: now, Do: ledger.SetGate{Gate: ledger.Gate{ID: AccountGate(acc)}}},
-		{At: now, Do: ledger.SetLimit{Limit: ledger.Limit{
-			ID: DepositLimit(acc), Each: b.Policy.AccountEach, Day: b.Policy.AccountDay, Month: b.Policy.AccountMonth,
-		}}},
+		{At: now, Do: ledger.SetLimit{Limit: b.Policy.accountLimit(acc)}},
 	}
 	if first > 0 {
 		reqs = append(reqs, ledger.Request{At: now, Do: ledger.Move{
@@ -146,57 +144,25 @@ func (b *Bank) Cash(ctx context.Context, acc AccountID, amount money.Yen, ref st
 
 // CloseAccount pays out what is left, ends every link, and lets nothing in or out any more: a reversal
 // that comes later waits on the service's suspense account. Closing what is closed changes nothing.
+//
+// It is two commits, for only an account that takes nothing any more has a balance that can be paid out to
+// the last yen. After the first no link is left, the gate is shut for good and nothing comes in; what a crash
+// leaves there is finished by closing again.
 func (b *Bank) CloseAccount(ctx context.Context, acc AccountID) error {
 	const op = "bank.CloseAccount"
-	if a, err := b.Store.Account(ctx, acc); err != nil || a.Closed {
-		return err
-	}
-	if err := again(ctx, op, func() error { return b.revokeAll(ctx, acc) }); err != nil {
-		return err
-	}
-	return again(ctx, op, func() error { return b.payOutAndClose(ctx, op, acc) })
+	return again(ctx, op, func() error {
+		if a, err := b.Store.Account(ctx, acc); err != nil || a.Closed {
+			return err
+		}
+		if err := b.endAll(ctx, op, acc); err != nil {
+			return err
+		}
+		return b.payOutAndClose(ctx, op, acc)
+	})
 }
 
-// payOutAndClose moves the balance as it was read; where an ATM paid some of it out meanwhile, nothing is
-// closed and the error is errMoved.
-func (b *Bank) payOutAndClose(ctx context.Context, op string, acc AccountID) error {
-	now := b.Now()
-	freeze := ledger.Request{At: now, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: false}}
-	if err := b.submit(ctx, op, freeze); err != nil {
-		return err
-	}
-	left, err := b.Books.Account(ctx, Deposit(acc))
-	if err != nil {
-		return err
-	}
-	last := ledger.Request{At: now, Do: ledger.Note{}, Then: func(res ledger.Result) []ledger.Write {
-		if !res.OK() {
-			return nil
-		}
-		return []ledger.Write{CloseAccount{acc, now}}
-	}}
-	if left.Balance > 0 {
-		last.Do = ledger.Move{
-			ID: ledger.TransferID("closing/" + string(acc)), Kind: MoveClosing, Memo: narrationClosing,
-			Legs: []ledger.Leg{{Debit: Deposit(acc), Credit: Vault, Amount: left.Balance}},
-		}
-	}
-	res, err := b.Core.Submit(ctx, last)
-	switch {
-	case err != nil:
-		return err
-	case res.Outcome == ledger.Insufficient:
-		return errMoved
-	case !res.OK():
-		return fault.New(fault.Internal, op, errors.New("the ledger refused: "+res.Reason))
-	}
-	// Nothing is left and nothing comes in any more: what this freezes could not move if it were lost.
-	return b.submit(ctx, op, ledger.Request{At: now, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: true}})
-}
-
-// revokeAll ends every link of an account and shuts its gate for good.
-func (b *Bank) revokeAll(ctx context.Context, acc AccountID) error {
-	const op = "bank.CloseAccount"
+// endAll ends every link of an account, shuts its gate for good and lets no more money in, in one commit.
+func (b *Bank) endAll(ctx context.Context, op string, acc AccountID) error {
 	g, err := b.Books.Gate(ctx, AccountGate(acc))
 	if err != nil {
 		return err
@@ -205,22 +171,47 @@ func (b *Bank) revokeAll(ctx context.Context, acc AccountID) error {
 	if err != nil {
 		return err
 	}
-	at := b.Now()
-	shut := g
+	at, shut := b.Now(), g
 	shut.Shut = ShutRevoked
-	if err := b.submit(ctx, op, ledger.Request{At: at, Do: ledger.SetGate{Gate: shut, IfVersion: g.Version}}); err != nil {
-		return err
+	reqs := []ledger.Request{
+		{At: at, Do: ledger.SetGate{Gate: shut, IfVersion: g.Version}},
+		{At: at, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: false}},
 	}
 	for _, l := range links {
 		if !l.Occupies() {
 			continue
 		}
-		end := Move{To: LinkRevoked, Reason: AccountClosed, Kind: "revoked", Event: EventEnded}
-		if _, err := b.MoveLink(ctx, l.ID, end, unchanged(l)); err != nil {
+		n, err := b.now(ctx, l)
+		if err != nil {
 			return err
 		}
+		_, move, err := b.plan(ctx, n, Move{To: LinkRevoked, Reason: AccountClosed, Kind: "revoked", Event: EventEnded}, at)
+		if err != nil {
+			return err
+		}
+		reqs = append(reqs, move...)
 	}
-	return nil
+	return b.submit(ctx, op, reqs...)
+}
+
+// payOutAndClose moves the balance as it was read; where an ATM paid some of it out meanwhile, nothing is
+// closed and the error is errMoved.
+func (b *Bank) payOutAndClose(ctx context.Context, op string, acc AccountID) error {
+	now := b.Now()
+	left, err := b.Books.Account(ctx, Deposit(acc))
+	if err != nil {
+		return err
+	}
+	last := ledger.Request{At: now, Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write {
+		return []ledger.Write{CloseAccount{acc, now}}
+	}}
+	if left.Balance > 0 {
+		last.Do = ledger.Move{
+			ID: ledger.TransferID("closing/" + string(acc)), Kind: MoveClosing, Memo: narrationClosing,
+			Legs: []ledger.Leg{{Debit: Deposit(acc), Credit: Vault, Amount: left.Balance}},
+		}
+	}
+	return b.submit(ctx, op, last, ledger.Request{At: now, Do: ledger.Freeze{Account: Deposit(acc), In: true, Out: true}})
 }
 
 // Merge moves every account that stands under an old bank code to where its branch and number stand after

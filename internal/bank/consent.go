@@ -2,7 +2,7 @@ package bank
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/url"
 	"time"
 
@@ -27,23 +27,37 @@ func (b *Bank) Consent(ctx context.Context, r *Request, cookie string) (redirect
 	if err != nil {
 		return "", err
 	}
-	if err := b.mayLink(ctx, *r); err != nil {
+	code := b.secret()
+	for range attempts { // somebody may stop the account, or undo that, at this moment
+		if redirect, err = b.tryConsent(ctx, r, held, code); !errors.Is(err, errMoved) {
+			return redirect, err
+		}
+	}
+	return "", fault.New(fault.Busy, "bank.Consent", err)
+}
+
+func (b *Bank) tryConsent(ctx context.Context, r *Request, held Possession, code string) (redirect string, err error) {
+	account, err := b.mayLink(ctx, *r)
+	if err != nil {
 		return "", err
 	}
 	before, err := b.occupant(ctx, *r)
 	if err != nil {
 		return "", err
 	}
-	now, code, version := b.Now(), b.secret(), r.Version
+	now, version := b.Now(), r.Version
 	next := *r
 	next.State, next.ConsentedAt, next.CodeHash, next.Version = RequestConsented, now, wire.Hash(code), version+1
+	var reqs []ledger.Request
 	if before.ID != "" {
-		err = b.consentAgain(ctx, &next, version, before, now)
-	} else {
-		err = b.consentFirst(ctx, &next, version, held, now)
-	}
-	if err != nil {
+		reqs = b.consentAgain(&next, version, before, now)
+	} else if reqs, err = b.consentFirst(&next, version, held, now); err != nil {
 		return "", err
+	}
+	// A stop that is committed first refuses the consent, one that comes later finds its link (D2).
+	open := ledger.Request{At: now, Do: same(account)}
+	if err := b.submit(ctx, "bank.Consent", append([]ledger.Request{open}, reqs...)...); err != nil {
+		return "", consentFailed(err)
 	}
 	*r = next
 	return b.back(*r, url.Values{"code": {code}}), nil
@@ -74,29 +88,30 @@ func (b *Bank) Cancel(ctx context.Context, r Request) (redirect string, err erro
 	return b.back(r, url.Values{"error": {"access_denied"}}), nil
 }
 
-// mayLink asks again what may have changed while the person was at the pages.
-func (b *Bank) mayLink(ctx context.Context, r Request) error {
+// mayLink asks again what may have changed while the person was at the pages, and gives the account's gate as
+// it was found open.
+func (b *Bank) mayLink(ctx context.Context, r Request) (ledger.Gate, error) {
 	const op = "bank.Consent"
 	acc, err := b.Store.Account(ctx, r.Account)
 	if err != nil {
-		return err
+		return ledger.Gate{}, err
 	}
 	gate, err := b.Books.Gate(ctx, AccountGate(r.Account))
 	if err != nil {
-		return err
+		return gate, err
 	}
 	if acc.Closed || gate.Shut != "" {
-		return fault.Refuse("D2", op, fault.Text{
+		return gate, fault.Refuse("D2", op, fault.Text{
 			JA: "この口座では、新しい口座連携が停止されています。", EN: "New links are stopped for this account.",
 		})
 	}
 	if b.Services[r.Service].Stopped {
-		return fault.Refuse("R10", op, fault.Text{
+		return gate, fault.Refuse("R10", op, fault.Text{
 			JA: "当行は現在、このサービスからの新しい口座連携を受け付けていません。",
 			EN: "The bank takes no new links from this service at present.",
 		})
 	}
-	return nil
+	return gate, nil
 }
 
 // occupant finds the link that already takes the account's place for the service (L7): none, a suspended one
@@ -132,12 +147,12 @@ func errTaken() error {
 	})
 }
 
-// consentFirst makes a new link and its shut gate in one commit.
-func (b *Bank) consentFirst(ctx context.Context, r *Request, version int64, held Possession, now time.Time) error {
+// consentFirst makes a new link with its limit and its shut gate.
+func (b *Bank) consentFirst(r *Request, version int64, held Possession, now time.Time) ([]ledger.Request, error) {
 	d := r.Asked()
 	valid, err := validUntil(d.ValidUntil)
 	if err != nil {
-		return fault.New(fault.Internal, "bank.Consent", err)
+		return nil, fault.New(fault.Internal, "bank.Consent", err)
 	}
 	l := Link{
 		ID: id.Link(b.newID("lnk")), Request: r.ID, Pending: r.ID, Account: r.Account, Service: r.Service, Subject: r.Subject,
@@ -151,27 +166,17 @@ func (b *Bank) consentFirst(ctx context.Context, r *Request, version int64, held
 		LimitedCap: b.Policy.LimitedCap, LimitedUntil: farAway, Device: d.Device.Thumbprint(),
 	}
 	rows := []ledger.Write{PutLink{Link: l}, PutRequest{Request: *r, IfVersion: version}, b.consented(*r, l, now)}
-	results, err := b.Core.SubmitAll(ctx, []ledger.Request{
+	return []ledger.Request{
 		{At: now, Do: ledger.SetLimit{Limit: limit}},
-		{At: now, Do: ledger.SetGate{Gate: gate}, Then: func(res ledger.Result) []ledger.Write {
-			if !res.OK() {
-				return nil
-			}
-			return rows
-		}},
-	})
-	if err != nil {
-		return consentFailed(err)
-	}
-	if last := results[len(results)-1]; !last.OK() {
-		return fault.New(fault.Internal, "bank.Consent", fmt.Errorf("gate: outcome %d %s", last.Outcome, last.Reason))
-	}
-	return nil
+		{At: now, Do: ledger.SetGate{Gate: gate}, Then: func(ledger.Result) []ledger.Write { return rows }},
+	}, nil
 }
 
 // consentFailed reads why the commit of a consent did not stand.
 func consentFailed(err error) error {
 	switch {
+	case errors.Is(err, errMoved):
+		return err
 	case fault.RuleOf(err) == "L7":
 		return errTaken()
 	case fault.Of(err) == fault.Conflict:
@@ -182,12 +187,12 @@ func consentFailed(err error) error {
 
 // consentAgain notes a new proof of a suspended link; nothing of the link itself changes before the service
 // has answered.
-func (b *Bank) consentAgain(ctx context.Context, r *Request, version int64, l Link, now time.Time) error {
+func (b *Bank) consentAgain(r *Request, version int64, l Link, now time.Time) []ledger.Request {
 	r.Link = l.ID
 	linkVersion := l.Version
 	l.Pending, l.Version, l.Since, l.WaitsUntil = r.ID, linkVersion+1, linkVersion+1, now.Add(RedeemLife)
-	return consentFailed(b.Store.Commit(ctx, PutLink{Link: l, IfVersion: linkVersion},
-		PutRequest{Request: *r, IfVersion: version}, b.consented(*r, l, now)))
+	rows := []ledger.Write{PutLink{Link: l, IfVersion: linkVersion}, PutRequest{Request: *r, IfVersion: version}, b.consented(*r, l, now)}
+	return []ledger.Request{{At: now, Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write { return rows }}}
 }
 
 // consented is the evidence of a consent: what the person was shown and agreed to.

@@ -95,8 +95,15 @@ func CheckContact(ch Channel, address string) error {
 type ContactStore interface {
 	// Contacts lists all there ever were, oldest first.
 	Contacts(ctx context.Context, acc AccountID) ([]Contact, error)
-	// AddContact puts a contact on file.
-	AddContact(ctx context.Context, c Contact) error
-	// RemoveContact takes one off; it is told everything for KeepTelling longer.
-	RemoveContact(ctx context.Context, acc AccountID, contact string, at time.Time) error
+}
+
+// AddContact is a Write that puts a contact on file.
+type AddContact struct{ Contact Contact }
+
+// RemoveContact is a Write that takes one off; one that is not on file is a fault.Conflict. It is told
+// everything for KeepTelling longer.
+type RemoveContact struct {
+	Account AccountID
+	Contact string
+	At      time.Time
 }

@@ -15,11 +15,12 @@ import (
 //   - A request is decided at one moment against balance, gates and limits together, and the rows that
 //     its Then returns are committed with it, or neither is (M1, M2, M13).
 //   - A transfer id is done at most once for ever, and a final refusal stays one.
-//   - Requests that were submitted together are decided in their order.
+//   - Requests that were submitted together are decided in their order and committed together: where one of
+//     their rows is an Abandon, or cannot be written, nothing of the whole call is done.
 type Core interface {
 	// Submit decides one request; the error is for back-pressure or a failing store, never a refusal.
 	Submit(ctx context.Context, req ledger.Request) (ledger.Result, error)
-	// SubmitAll decides several in one commit where that is possible, in order.
+	// SubmitAll decides several in one commit, in order. Each has its own outcome; an error is that of all.
 	SubmitAll(ctx context.Context, reqs []ledger.Request) ([]ledger.Result, error)
 }
 

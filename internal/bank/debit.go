@@ -120,11 +120,11 @@ func (b *Bank) Debit(ctx context.Context, link id.Link, order string) (receipt s
 	if err != nil {
 		return "", err
 	}
-	req, err := b.judge(ctx, svc, l, o, hash, now)
+	reqs, err := b.judge(ctx, svc, l, o, hash, now)
 	if err != nil {
 		return "", err
 	}
-	return b.decided(ctx, op, req, svc.ID, o.Debit, hash)
+	return b.decided(ctx, op, reqs, svc.ID, o.Debit, hash)
 }
 
 // expect is how a message of a service is taken whose repeats must be answered at any age.
@@ -157,14 +157,15 @@ func notYours(op, why string) error {
 	return &fault.Error{Kind: fault.NotFound, Op: op, Err: errors.New(why)}
 }
 
-// decided submits the one request that decides a debit and answers what stands afterwards: our own
-// decision, or that of whoever came first.
-func (b *Bank) decided(ctx context.Context, op string, req ledger.Request, s id.Service, c id.Debit, hash string) (string, error) {
-	res, err := b.Core.Submit(ctx, req)
+// decided submits what decides a debit, in one commit, and answers what stands afterwards: our own decision,
+// or that of whoever came first.
+func (b *Bank) decided(ctx context.Context, op string, reqs []ledger.Request, s id.Service, c id.Debit, hash string) (string, error) {
+	results, err := b.Core.SubmitAll(ctx, reqs)
 	if err != nil {
 		return "", err
 	}
 	b.Wake()
+	res := results[len(results)-1]
 	d, err := b.Store.Debit(ctx, s, c)
 	if fault.Of(err) == fault.NotFound {
 		return "", fault.New(fault.Conflict, op, fmt.Errorf("ledger outcome %d %s decides nothing", res.Outcome, res.Reason))
@@ -184,25 +185,26 @@ func (d Debit) repeat(op, hash string) (string, error) {
 	return d.Receipt, nil
 }
 
-// judge makes the one request to the ledger that decides an unseen order. What can be judged without the
-// ledger and speaks against it is a tombstone with a signed refusal; all else is decided in the commit.
-func (b *Bank) judge(ctx context.Context, svc Service, l Link, o *wire.DebitOrder, hash string, now time.Time) (ledger.Request, error) {
+// judge makes the requests to the ledger of which the last decides an unseen order. What can be judged without
+// the ledger and speaks against it is a tombstone with a signed refusal; all else is decided in the commit,
+// under what the bank allows an account today, however long ago the account was opened (M1).
+func (b *Bank) judge(ctx context.Context, svc Service, l Link, o *wire.DebitOrder, hash string, now time.Time) ([]ledger.Request, error) {
 	d := Debit{
 		Service: svc.ID, ID: o.Debit, Link: l.ID, Account: l.Account, OrderHash: hash,
 		Amount: o.Amount, WalletAccount: o.WalletAccount,
 	}
 	transfer := DebitTransfer(svc.ID, o.Debit)
 	if no := b.objection(l, o, now); no.reason != "" {
-		return ledger.Request{At: now, Do: ledger.Bury{ID: transfer}, Then: func(res ledger.Result) []ledger.Write {
+		return []ledger.Request{{At: now, Do: ledger.Bury{ID: transfer}, Then: func(res ledger.Result) []ledger.Write {
 			if res.Repeated {
 				return nil
 			}
 			return []ledger.Write{AddDebit{b.signed(d, no, res.At)}}
-		}}, nil
+		}}}, nil
 	}
 	told, err := b.Tell(ctx, Event{Kind: EventDebit, Account: l.Account, Link: l.ID, Service: svc.ID, Amount: o.Amount, At: now})
 	if err != nil {
-		return ledger.Request{}, err
+		return nil, err
 	}
 	move := ledger.Move{
 		ID: transfer, Kind: MoveDebit, Memo: svc.Narration, Final: true,
@@ -211,7 +213,8 @@ func (b *Bank) judge(ctx context.Context, svc Service, l Link, o *wire.DebitOrde
 		Device: l.Device.Thumbprint(), // whose proof objection has verified
 		Limits: []ledger.LimitID{DepositLimit(l.Account), LinkLimit(l.ID)},
 	}
-	return ledger.Request{At: now, Do: move, Then: func(res ledger.Result) []ledger.Write {
+	tighten := ledger.Request{At: now, Do: ledger.Tighten{Limit: b.Policy.accountLimit(l.Account)}}
+	return []ledger.Request{tighten, {At: now, Do: move, Then: func(res ledger.Result) []ledger.Write {
 		no, final := refusalOf(res, l)
 		if !final {
 			return nil
@@ -221,7 +224,7 @@ func (b *Bank) judge(ctx context.Context, svc Service, l Link, o *wire.DebitOrde
 			rows = append(rows, told...)
 		}
 		return rows
-	}}, nil
+	}}}, nil
 }
 
 // refusal is why a debit is refused, as the receipt says it; the zero refusal is none.
@@ -344,13 +347,13 @@ func (b *Bank) Resolve(ctx context.Context, c id.Debit, resolve string) (receipt
 		Amount: r.Amount, WalletAccount: r.WalletAccount, Outcome: wire.Never,
 	}
 	bury := ledger.Bury{ID: DebitTransfer(svc.ID, r.Debit)}
-	req := ledger.Request{At: now, Do: bury, Then: func(res ledger.Result) []ledger.Write {
+	reqs := []ledger.Request{{At: now, Do: bury, Then: func(res ledger.Result) []ledger.Write {
 		if res.Repeated {
 			return nil
 		}
 		d.DecidedAt = res.At
 		d.Receipt = b.sign(d.receipt(b.header(d.Service, res.At), time.Time{}))
 		return []ledger.Write{AddDebit{d}}
-	}}
-	return b.decided(ctx, op, req, svc.ID, r.Debit, r.OrderHash)
+	}}}
+	return b.decided(ctx, op, reqs, svc.ID, r.Debit, r.OrderHash)
 }

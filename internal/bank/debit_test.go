@@ -1,8 +1,10 @@
 package bank_test
 
 import (
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -453,5 +455,57 @@ func TestChargeOverALinkWhoseBankMerged(t *testing.T) {
 	}
 	if r := w.debit(l, 100_000); r.Outcome != wire.Booked {
 		t.Errorf("after: %+v", r)
+	}
+}
+
+// A stricter limit reaches accounts that were opened long before, with the very next debit; a wider one does not (M1).
+func TestAStricterLimitReachesEveryAccount(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "money.db")
+	first := newTellerAt(t, path, nil)
+	acc := first.hanako()
+	l := first.link(acc, maru, nil)
+	if r := first.debit(l, 60_000); r.Outcome != wire.Booked {
+		t.Fatalf("before: %+v", r)
+	}
+	first.close()
+	w := newTellerAt(t, path, first)
+	w.Policy.AccountEach, w.Policy.AccountDay = 50_000, 100_000
+	if limit, used, err := w.LimitLeft(t.Context(), acc.ID); err != nil || limit.Each != 50_000 || used.Day != 60_000 {
+		t.Errorf("the page says %+v, used %+v: %v", limit, used, err)
+	}
+	if r := w.debit(l, 50_001); r.Rule != "M1" || r.Reason != "limit_each" {
+		t.Errorf("over the new limit of each: %+v", r)
+	}
+	if r := w.debit(l, 40_001); r.Rule != "M1" || r.Reason != "limit_day" { // what was used before counts
+		t.Errorf("over the new limit of a day: %+v", r)
+	}
+	if r := w.debit(l, 40_000); r.Outcome != wire.Booked {
+		t.Errorf("within it: %+v", r)
+	}
+	w.Policy.AccountEach, w.Policy.AccountDay = bank.MaxAccountEach, bank.MaxAccountDay
+	w.time = w.time.Add(24 * time.Hour)
+	if r := w.debit(l, 50_001); r.Reason != "limit_each" {
+		t.Errorf("a wider file loosened an account: %+v", r)
+	}
+}
+
+// Of debits at the same moment the first is judged under the stricter limit already (M1, M2).
+func TestAStricterLimitHoldsForDebitsAtOnce(t *testing.T) {
+	w := newTeller(t)
+	acc := w.hanako()
+	l := w.link(acc, maru, nil)
+	w.Policy.AccountDay = 100_000
+	var sum atomic.Int64
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			if r := w.debit(l, 20_000); r.Outcome == wire.Booked {
+				sum.Add(20_000)
+			}
+		})
+	}
+	all.Wait()
+	if sum.Load() != 100_000 {
+		t.Errorf("%d passed", sum.Load())
 	}
 }

@@ -92,11 +92,11 @@ func (b *Bank) decision(reference string, at time.Time, facts any) ledger.Write 
 	return PutDecision{At: at, Reference: reference, Sealed: sealed}
 }
 
-// OpenDecision reads a row of the decision log: for staff who were given a reference number.
-func (b *Bank) OpenDecision(d PutDecision) (string, error) {
-	plain, err := b.Sealer.Open(d.Sealed, "decision/"+d.Reference)
+// Open reads a row of the decision log: for staff who were given a reference number.
+func (d PutDecision) Open(s Sealer) (string, error) {
+	plain, err := s.Open(d.Sealed, "decision/"+d.Reference)
 	if err != nil {
-		return "", fault.New(fault.Internal, "bank.OpenDecision", err)
+		return "", fault.New(fault.Internal, "bank.Decision", err)
 	}
 	return string(plain), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
@@ -91,16 +90,10 @@ func Received(proof ProofKind, receipts []Receipt) bool {
 	return false
 }
 
-// activate opens the link's gate into cooling-off. answered says that the service gets the report as the
+// activate opens the link's gate into cooling-off, unless its account is stopped: limit, gate and rows are one
+// commit, which comes before a stop or is refused by it (D2). answered says that the service gets the report as the
 // answer to its call; otherwise it goes through the outbox.
 func (b *Bank) activate(ctx context.Context, r Request, answered bool) error {
-	account, err := b.Books.Gate(ctx, AccountGate(r.Account))
-	if err != nil {
-		return err
-	}
-	if account.Shut != "" {
-		return b.Die(ctx, r, AllByDepositor)
-	}
 	d := r.Asked()
 	valid, err := validUntil(d.ValidUntil)
 	if err != nil {
@@ -108,14 +101,11 @@ func (b *Bank) activate(ctx context.Context, r Request, answered bool) error {
 	}
 	limit := ledger.Limit{ID: LinkLimit(r.Link), Each: d.Limits.PerDebit, Day: d.Limits.Per24h, Month: d.Limits.Per30Days}
 	now, strong := b.Now(), r.Proved.Strong()
-	res, err := b.Core.Submit(ctx, ledger.Request{At: now, Do: ledger.SetLimit{Limit: limit}})
-	if err != nil || !res.OK() {
-		return either(err, fault.New(fault.Internal, "bank.activate", fmt.Errorf("limit: outcome %d", res.Outcome)))
-	}
 	done := r
 	done.State, done.EndedAt = RequestDone, now
 	_, err = b.MoveLink(ctx, r.Link, Move{
-		To: LinkLive, Kind: "activated", Event: EventActivated, Silent: answered,
+		To: LinkLive, Kind: "activated", Event: EventActivated, Silent: answered, Open: true,
+		With:  []ledger.Request{{At: now, Do: ledger.SetLimit{Limit: limit}}},
 		Facts: map[string]any{"proof": r.Proved, "cooling_until_us": clock.Micros(now.Add(b.Policy.Cooling)), "device": d.Device.Thumbprint()},
 		Next: func(n linkNow) linkNow {
 			l := &n.Link
@@ -132,7 +122,10 @@ func (b *Bank) activate(ctx context.Context, r Request, answered bool) error {
 		}
 		return nil
 	})
-	if errors.Is(err, errNothingToDo) { // stopped, changed or ended meanwhile
+	switch {
+	case errors.Is(err, errShut):
+		return b.Die(ctx, r, AllByDepositor)
+	case errors.Is(err, errNothingToDo): // stopped, changed or ended meanwhile
 		return b.overtaken(ctx, r.ID)
 	}
 	return err
@@ -147,17 +140,18 @@ func (b *Bank) overtaken(ctx context.Context, id id.Request) error {
 	return b.Die(ctx, r, "overtaken")
 }
 
-// ReceiptArrived notes that a notice of a request reached the depositor, and lets a link that waited for
-// it begin (L8).
-func (b *Bank) ReceiptArrived(ctx context.Context, rc Receipt) error {
+// ReceiptArrived notes that a notice of a request reached the depositor, with further rows about it, and lets
+// a link that waited for it begin (L8). What a crash leaves between the two, or a service that answered at the
+// same moment, Sweep brings together.
+func (b *Bank) ReceiptArrived(ctx context.Context, rc Receipt, rows ...ledger.Write) error {
 	r, err := b.Store.Request(ctx, rc.Request)
 	if err != nil {
 		return err
 	}
-	err = b.Store.Commit(ctx, PutReceipt{rc}, PutEvidence{Evidence{
+	err = b.Store.Commit(ctx, append(rows, PutReceipt{rc}, PutEvidence{Evidence{
 		Kind: "receipt", Request: r.ID, Link: r.Link, Account: r.Account, At: rc.At,
 		Facts: map[string]string{"channel": string(rc.Channel), "notice": rc.Ref},
-	}})
+	}})...)
 	if err != nil || r.State != RequestWaiting {
 		return err
 	}
@@ -279,41 +273,4 @@ func (b *Bank) reportOn(ctx context.Context, id id.Request) (string, error) {
 		l.State = LinkAuthenticated
 	}
 	return b.Report(ctx, l)
-}
-
-// Sweep ends what has run out of time: requests nobody consented to, consents nobody redeemed, links whose
-// notice never arrived, and links past their last day. It returns how many it ended.
-func (b *Bank) Sweep(ctx context.Context) (int, error) {
-	now, n := b.Now(), 0
-	requests, err := b.Store.RequestsToEnd(ctx, now, 500)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range requests {
-		why := "timeout"
-		if r.State == RequestWaiting {
-			why = "no_receipt"
-		}
-		if err := b.Die(ctx, r, why); err != nil && fault.Of(err) != fault.Conflict {
-			return n, err
-		}
-		n++
-	}
-	over, err := b.Store.LinksPast(ctx, now, 500)
-	if err != nil {
-		return n, err
-	}
-	for _, l := range over {
-		_, err := b.MoveLink(ctx, l.ID, Move{To: LinkExpired, Reason: "expired", Kind: "expired", Event: EventEnded}, func(l Link) error {
-			if !l.Occupies() || now.Before(l.Valid) {
-				return errNothingToDo
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errNothingToDo) {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -23,15 +24,19 @@ type Move struct {
 
 	Next func(linkNow) linkNow // further changes of row and gate
 	More []ledger.Write        // further rows of the same commit
-}
+	With []ledger.Request      // further requests of the same commit
 
-// moveTries bounds how often a change is decided again after somebody else's.
-const moveTries = 20
+	// Kept makes the row that keeps the report which the caller hands to the service.
+	Kept func(report string) ledger.Write
+	// Open lets the move happen only while the account's gate is open, judged in the commit (D2); otherwise it
+	// is errShut.
+	Open bool
+}
 
 // MoveLink changes a link. ok judges the link as it stands: it is asked again whenever somebody else was
 // quicker. The link is returned as it stands afterwards.
 func (b *Bank) MoveLink(ctx context.Context, link id.Link, m Move, ok func(Link) error) (Link, error) {
-	for range moveTries {
+	for range attempts {
 		l, err := b.Store.Link(ctx, link)
 		if err != nil {
 			return Link{}, err
@@ -43,62 +48,71 @@ func (b *Bank) MoveLink(ctx context.Context, link id.Link, m Move, ok func(Link)
 			return l, &fault.Error{Kind: fault.Conflict, Op: "bank.MoveLink", Err: fmt.Errorf("%s cannot become %s", l.State, m.To)}
 		}
 		moved, err := b.tryMove(ctx, l, m)
-		if err == nil || !errors.Is(err, errOvertaken) {
-			b.Wake()
+		if !raced(err) {
 			return moved, err
 		}
 	}
 	return Link{}, fault.New(fault.Busy, "bank.MoveLink", errors.New("the link keeps changing"))
 }
 
-// errOvertaken says that a link's row or gate changed between reading and writing it.
-var errOvertaken = errors.New("bank: somebody else changed the link")
+// errShut says that a move needs the account's gate to be open.
+var errShut = errors.New("bank: the account's gate is shut")
 
 func (b *Bank) tryMove(ctx context.Context, l Link, m Move) (Link, error) {
 	from, err := b.now(ctx, l)
 	if err != nil {
 		return l, err
 	}
-	at, next := b.Now(), from
+	next, reqs, err := b.plan(ctx, from, m, b.Now())
+	if err != nil {
+		return l, err
+	}
+	if err := b.submit(ctx, "bank.MoveLink", reqs...); err != nil {
+		return l, err
+	}
+	return next, nil
+}
+
+// plan is what a move asks of the core, and the link's row as it will be: what else the move needs first, and
+// last the link's gate, with row, evidence, notices and report.
+func (b *Bank) plan(ctx context.Context, from linkNow, m Move, at time.Time) (Link, []ledger.Request, error) {
+	l, next := from.Link, from
 	next.Link = l.after(m, at)
 	next.Gate.Shut = shutFor(m.To)
 	if m.Next != nil {
 		next = m.Next(next)
 	}
+	reqs := slices.Clone(m.With)
+	if m.Open {
+		if from.Account.Shut != "" {
+			return l, nil, errShut
+		}
+		reqs = append(reqs, ledger.Request{At: at, Do: same(from.Account)})
+	}
 	var told []ledger.Write
 	if m.Event != "" {
+		var err error
 		told, err = b.Tell(ctx, Event{Kind: m.Event, Account: l.Account, Link: l.ID, Request: next.Link.Request, Service: l.Service, At: at})
 		if err != nil {
-			return l, err
+			return l, nil, err
 		}
 	}
-	res, err := b.Core.Submit(ctx, ledger.Request{
+	return next.Link, append(reqs, ledger.Request{
 		At: at, Do: ledger.SetGate{Gate: next.Gate, IfVersion: from.Gate.Version},
-		Then: func(res ledger.Result) []ledger.Write {
-			if !res.OK() {
-				return nil
-			}
-			rows := append([]ledger.Write{PutLink{Link: next.Link, IfVersion: l.Version}, PutEvidence{Evidence{
+		Then: func(ledger.Result) []ledger.Write {
+			rows := []ledger.Write{PutLink{Link: next.Link, IfVersion: l.Version}, PutEvidence{Evidence{
 				Kind: m.Kind, Request: next.Link.Request, Link: l.ID, Account: l.Account, At: at, Facts: m.Facts,
-			}}}, told...)
-			rows = append(rows, m.More...)
+			}}}
+			rows = append(append(rows, told...), m.More...)
+			if m.Kept != nil {
+				rows = append(rows, m.Kept(b.report(next, at)))
+			}
 			if !m.Silent {
 				rows = append(rows, b.reportRow(next.Link, b.report(next, at), at))
 			}
 			return rows
 		},
-	})
-	switch {
-	case err != nil && fault.Of(err) == fault.Conflict && fault.RuleOf(err) == "":
-		return l, errors.Join(errOvertaken, err)
-	case err != nil:
-		return l, err
-	case res.Outcome == ledger.Stale:
-		return l, errOvertaken
-	case !res.OK():
-		return l, fault.New(fault.Internal, "bank.MoveLink", fmt.Errorf("gate: outcome %d %s", res.Outcome, res.Reason))
-	}
-	return next.Link, nil
+	}), nil
 }
 
 // after is the row after a move.

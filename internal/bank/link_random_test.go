@@ -32,6 +32,7 @@ type agreed struct {
 	service  id.Service
 	request  id.Request
 	rs, code string
+	cookie   string
 	verifier string
 	link     id.Link
 }
@@ -48,25 +49,51 @@ func (s *story) proof(purpose bank.Purpose, kind bank.ProofKind, r id.Request, s
 	return p.ID, cookie
 }
 
+func newStory(w *teller, seed uint64) *story {
+	return &story{teller: w, rng: rand.New(rand.NewPCG(seed, 0)), acc: w.hanako(), seal: w.Keys.Seal[0].Public(),
+		subjects: []id.Subject{id.Subject(id.Random("sub")), id.Subject(id.Random("sub"))}}
+}
+
 // consent has somebody agree to a request who proved everything. It may be refused: L7, D2.
 func (s *story) consent() error {
-	svc, kind := pick(s, []id.Service{maru, sora}), pick(s, []bank.ProofKind{bank.ProofCode, bank.ProofPasskey})
+	return s.consentTo(pick(s, []id.Service{maru, sora}), pick(s, []bank.ProofKind{bank.ProofCode, bank.ProofPasskey}))
+}
+
+func (s *story) consentTo(svc id.Service, kind bank.ProofKind) error {
+	a := s.prepared(svc, kind)
+	if err := s.agree(a); err != nil {
+		return err
+	}
+	s.consented, s.links = append(s.consented, a), append(s.links, a.link)
+	return nil
+}
+
+// prepared is a request of somebody who proved everything and looks at the page of consent.
+func (s *story) prepared(svc id.Service, kind bank.ProofKind) *agreed {
+	s.t.Helper()
 	a := &agreed{service: svc, request: id.Request(id.Random("req")), rs: wire.NewSecret(), verifier: wire.NewSecret()}
 	subject := pick(s, s.subjects)
 	details, err := wire.Details(wire.AccountLink{Type: wire.TypeAccountLink, Service: svc, Subject: subject, Level: 2,
 		Limits: wire.Limits{PerDebit: 50_000, Per24h: 100_000, Per30Days: 300_000}, ValidUntil: clock.Day(s.time.AddDate(0, 0, 10)), Device: s.phone.Device()})
 	must(s.t, err)
 	proof, cookie := s.proof(bank.ForLink, kind, a.request, svc)
-	r := bank.Request{ID: a.request, Service: svc, Subject: subject, State: bank.RequestIdentified, Client: "hub", RedirectURI: "http://wallet.localhost/cb",
-		Challenge: wire.PKCEChallenge(a.verifier), JKT: "jkt", Details: details, Browser: wire.Hash(a.rs), URIHash: wire.Hash(a.rs), Reference: a.rs,
-		Session: wire.Hash(cookie), Account: s.acc.ID, Proof: proof, Proved: kind, PushedAt: s.time, OpenedAt: s.time, Version: 1}
-	must(s.t, s.store.Commit(s.t.Context(), bank.PutRequest{Request: r}))
-	to, err := s.Consent(s.t.Context(), &r, cookie)
+	a.cookie = cookie
+	must(s.t, s.store.Commit(s.t.Context(), bank.PutRequest{Request: bank.Request{ID: a.request, Service: svc, Subject: subject, State: bank.RequestIdentified,
+		Client: "hub", RedirectURI: "http://wallet.localhost/cb", Challenge: wire.PKCEChallenge(a.verifier), JKT: "jkt", Details: details,
+		Browser: wire.Hash(a.rs), URIHash: wire.Hash(a.rs), Reference: a.rs, Session: wire.Hash(cookie), Account: s.acc.ID, Proof: proof, Proved: kind,
+		PushedAt: s.time, OpenedAt: s.time, Version: 1}}))
+	return a
+}
+
+// agree presses the button.
+func (s *story) agree(a *agreed) error {
+	r, err := s.store.Request(s.t.Context(), a.request)
+	must(s.t, err)
+	to, err := s.Consent(s.t.Context(), &r, a.cookie)
 	if err != nil {
 		return err
 	}
 	a.code, a.link = codeOf(s.t, to), r.Link
-	s.consented, s.links = append(s.consented, a), append(s.links, r.Link)
 	return nil
 }
 
@@ -83,6 +110,10 @@ func (s *story) redeem() error {
 	if a.redeemed && s.rng.IntN(10) > 0 {
 		return nil // twice kills it
 	}
+	return s.redeemOf(a)
+}
+
+func (s *story) redeemOf(a *agreed) error {
 	a.redeemed = true
 	_, _, err := s.Redeem(s.t.Context(), bank.Redeem{Client: "hub", Code: a.code, RedirectURI: "http://wallet.localhost/cb", Verifier: a.verifier,
 		JKT: "jkt", TokenHash: wire.Hash(wire.NewSecret())})
@@ -95,6 +126,10 @@ func (s *story) activate() error {
 	if s.rng.IntN(8) == 0 {
 		rs = wire.NewSecret()
 	}
+	return s.activateOf(a, rs)
+}
+
+func (s *story) activateOf(a *agreed, rs string) error {
 	sealed, err := wire.Seal(s.seal, []byte(rs), wire.CtyBrowser)
 	must(s.t, err)
 	_, err = s.Activate(s.t.Context(), a.link, s.signed(a.service, &wire.Activation{Header: s.head(a.service), Request: a.request, Browser: sealed}))
@@ -112,14 +147,8 @@ func (s *story) whole() error {
 	}
 	a := s.consented[len(s.consented)-1]
 	must(s.t, s.ReceiptArrived(s.t.Context(), bank.Receipt{Request: a.request, Channel: bank.Email, At: s.time}))
-	a.redeemed = true
-	_, _, err := s.Redeem(s.t.Context(), bank.Redeem{Client: "hub", Code: a.code, RedirectURI: "http://wallet.localhost/cb", Verifier: a.verifier,
-		JKT: "jkt", TokenHash: wire.Hash(a.code)})
-	must(s.t, err)
-	sealed, err := wire.Seal(s.seal, []byte(a.rs), wire.CtyBrowser)
-	must(s.t, err)
-	_, err = s.Activate(s.t.Context(), a.link, s.signed(a.service, &wire.Activation{Header: s.head(a.service), Request: a.request, Browser: sealed}))
-	return err
+	must(s.t, s.redeemOf(a))
+	return s.activateOf(a, a.rs)
 }
 
 func (s *story) abort() error {
@@ -223,8 +252,7 @@ func TestAnythingMayHappenToLinks(t *testing.T) {
 	live := 0
 	for n := range stories {
 		w := newTeller(t)
-		s := &story{teller: w, rng: rand.New(rand.NewPCG(seed, uint64(n))), acc: w.hanako(), seal: w.Keys.Seal[0].Public(),
-			subjects: []id.Subject{id.Subject(id.Random("sub")), id.Subject(id.Random("sub"))}}
+		s := newStory(w, seed+uint64(n))
 		acts := []struct {
 			name   string
 			weight int

@@ -262,8 +262,15 @@ func (w *teller) deliver() *spoken {
 // possession proves possession of hanako's card at an ATM, for a purpose.
 func (w *teller) possession(acc bank.Account, purpose bank.Purpose) bank.Possession {
 	w.t.Helper()
+	_, held := w.proved(acc, purpose)
+	return held
+}
+
+// proved is possession with the proof it came of, in the browser "cookie".
+func (w *teller) proved(acc bank.Account, purpose bank.Purpose) (bank.ProofID, bank.Possession) {
+	w.t.Helper()
 	ctx := w.t.Context()
-	p, err := w.StartProof(ctx, purpose, acc.ID, "cookie")
+	p, err := w.StartProof(ctx, purpose, acc.ID, "cookie", "")
 	must(w.t, err)
 	secret, _, err := w.StartATM(ctx, "atm", acc.CardID, hanakoPIN)
 	must(w.t, err)
@@ -275,5 +282,5 @@ func (w *teller) possession(acc bank.Account, purpose bank.Purpose) bank.Possess
 	must(w.t, err)
 	held, err := w.TakeWindow(ctx, p)
 	must(w.t, err)
-	return held
+	return p.ID, held
 }

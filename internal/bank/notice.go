@@ -77,6 +77,12 @@ type Notice struct {
 // AddNotice is a Write of a notice.
 type AddNotice struct{ Notice Notice }
 
+// Delivered is a Write of the first proof that a notice arrived; a second one changes nothing.
+type Delivered struct {
+	Notice string
+	At     time.Time
+}
+
 // NoticeStore keeps what was told and what arrived. What is not there is a fault.NotFound.
 type NoticeStore interface {
 	// Notice finds one by its id.
@@ -88,8 +94,6 @@ type NoticeStore interface {
 	// TakeTyped counts a try to type the number of a request's e-mails, before it is judged; false once there
 	// were most.
 	TakeTyped(ctx context.Context, r id.Request, most int) (allowed bool, err error)
-	// Delivered records the first proof that a notice arrived; it says whether this was the first.
-	Delivered(ctx context.Context, ntc string, at time.Time) (first bool, err error)
 }
 
 // The outbox's kinds of message of the money half.
@@ -114,8 +118,8 @@ type letter struct {
 }
 
 // Tell makes the rows that tell a depositor of an event, through every contact on file and those removed
-// less than 30 days ago (L8). They belong into the commit of the event itself.
-func (b *Bank) Tell(ctx context.Context, ev Event) ([]ledger.Write, error) {
+// less than 30 days ago (L8), and those that the event itself adds. They belong into the commit of the event.
+func (b *Bank) Tell(ctx context.Context, ev Event, added ...Contact) ([]ledger.Write, error) {
 	acc, err := b.Store.Account(ctx, ev.Account)
 	if err != nil {
 		return nil, err
@@ -136,7 +140,7 @@ func (b *Bank) Tell(ctx context.Context, ev Event) ([]ledger.Write, error) {
 			rows = append(rows, b.digestLater(ev))
 		}
 	}
-	for _, c := range contacts {
+	for _, c := range append(contacts, added...) {
 		if !c.Told(ev.At) {
 			continue
 		}
@@ -224,12 +228,7 @@ func (b *Bank) SendDigest(ctx context.Context, m outbox.Message) error {
 			requests[n.Request] = true
 		}
 	}
-	rows, err := b.Tell(ctx, Event{Kind: EventDigest, Account: d.Account, Count: len(requests), At: b.Now()})
-	if err != nil {
-		return err
-	}
-	defer b.Wake()
-	return b.Store.Commit(ctx, rows...)
+	return b.TellNow(ctx, Event{Kind: EventDigest, Account: d.Account, Count: len(requests), At: b.Now()})
 }
 
 // Carrier sends messages: the bank's mail server and its SMS gateway.
@@ -275,14 +274,11 @@ func (b *Bank) Arrived(ctx context.Context, ntc string) error {
 }
 
 func (b *Bank) arrived(ctx context.Context, n Notice) error {
-	at := b.Now()
-	if _, err := b.Store.Delivered(ctx, n.ID, at); err != nil {
-		return err
-	}
+	delivered := Delivered{Notice: n.ID, At: b.Now()}
 	if n.Request == "" {
-		return nil
+		return b.Store.Commit(ctx, delivered)
 	}
-	return b.ReceiptArrived(ctx, Receipt{Request: n.Request, Channel: n.Channel, Ref: n.ID, At: at})
+	return b.ReceiptArrived(ctx, Receipt{Request: n.Request, Channel: n.Channel, Ref: n.ID, At: delivered.At}, delivered)
 }
 
 // typedTries is how often a number may be typed for one request: it has eight digits.

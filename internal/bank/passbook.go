@@ -55,7 +55,7 @@ func (b *Bank) LimitLeft(ctx context.Context, acc AccountID) (ledger.Limit, ledg
 		return ledger.Limit{}, ledger.Usage{}, err
 	}
 	used, err := b.Books.Usage(ctx, DepositLimit(acc), b.Now())
-	return limit, used, err
+	return limit.AtMost(b.Policy.accountLimit(acc)), used, err // as the next debit will find it
 }
 
 // reversalMemo is the narration of money that a service gives back, cut to what a passbook can print.

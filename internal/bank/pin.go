@@ -123,13 +123,14 @@ func (r PINRow) Take(now time.Time) (PINRow, bool) {
 type PINStore interface {
 	// PINOf reads the row; fault.NotFound where the account has no PIN.
 	PINOf(ctx context.Context, acc AccountID) (PINRow, error)
-	// SetPIN writes a new PIN; tries and lock are cleared.
-	SetPIN(ctx context.Context, row PINRow) error
 	// TakePINTry applies PINRow.Take in one transaction. An account without a PIN is never allowed.
 	TakePINTry(ctx context.Context, acc AccountID, now time.Time) (row PINRow, allowed bool, err error)
 	// ClearPINTries forgets the wrong tries after a right one.
 	ClearPINTries(ctx context.Context, acc AccountID) error
 }
+
+// PutPIN is a Write of a new PIN; tries and lock are those of its row.
+type PutPIN struct{ Row PINRow }
 
 // commonPINs are the most used of a public count (R6).
 var commonPINs = []string{

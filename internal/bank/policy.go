@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 )
 
@@ -102,6 +103,11 @@ func (p Policy) Check() error {
 		return weak("no proof of possession is offered")
 	}
 	return nil
+}
+
+// accountLimit is what the bank allows an account over all services and links (M1).
+func (p Policy) accountLimit(acc AccountID) ledger.Limit {
+	return ledger.Limit{ID: DepositLimit(acc), Each: p.AccountEach, Day: p.AccountDay, Month: p.AccountMonth}
 }
 
 func weak(format string, args ...any) error {

@@ -58,6 +58,7 @@ type Proof struct {
 	Purpose   Purpose
 	Account   AccountID  // "" for nobody: no proof will ever be right
 	Near      bool       // the name matched closely, not exactly: strong proofs only (L6)
+	Known     bool       // the browser is one in which the account's holder signed in before
 	CardOnly  bool       // the bank has no phone to compare: only the card at an ATM proves possession (L6)
 	Browser   string     // hash of the browser's cookie at the bank
 	Reference string     // what a person reads to an ATM or the help line: "K7F3-9QXM"

@@ -38,7 +38,7 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	if why == "" {
 		code, sent := b.digits6(), p
 		sent.CodeHash, sent.CodeUntil = b.codeHash(p, code), now.Add(CodeLife)
-		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, Budget: p.Purpose.budget(), At: now}, b.smsRow(phone, b.codeText(p, code), p.codeRef(), now))
+		err = write(sent, "sent", CodeSent{Account: p.Account, Proof: p.ID, Budget: p.budget(), At: now}, b.smsRow(phone, b.codeText(p, code), p.codeRef(), now))
 		if fault.RuleOf(err) == "L15" { // others took the day's last code since it was counted
 			why = codesUsedUp
 		}
@@ -48,7 +48,7 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 		if cannot != nil {
 			return false, cannot
 		}
-		err = write(p, why, append(told, BudgetTold{Account: p.Account, Proof: p.ID, Budget: p.Purpose.budget(), At: now})...)
+		err = write(p, why, append(told, BudgetTold{Account: p.Account, Proof: p.ID, Budget: p.budget(), At: now})...)
 	}
 	if why != "" && (why != codesUsedUp || fault.RuleOf(err) == "L15") { // the depositor was told before
 		err = write(p, why)
@@ -60,21 +60,26 @@ func (b *Bank) SendCode(ctx context.Context, p Proof) (asked bool, err error) {
 	return err == nil, err
 }
 
-// CodeBudget is what codes of one account are counted for. Who uses up the codes for signing in keeps nobody
-// from linking, nor the other way round (D2).
+// CodeBudget is what codes of one account are counted for. Who uses up those of one keeps nobody from what the
+// others are for (D2).
 type CodeBudget string
 
-// The budgets, each of CodesPerDay.
+// The budgets, each of CodesPerDay. Only that of the portal is open to whoever knows no more than an account and
+// a date of birth.
 const (
-	CodesForLinks  CodeBudget = "link"
-	CodesForPortal CodeBudget = "portal"
+	CodesForLinks  CodeBudget = "link"   // after a full match with what a service proved
+	CodesForPortal CodeBudget = "portal" // signing in, from any browser
+	CodesForHolder CodeBudget = "holder" // signing in where she did before, and all she does signed in
 )
 
-func (p Purpose) budget() CodeBudget {
-	if p == ForLink {
+func (p Proof) budget() CodeBudget {
+	switch {
+	case p.Purpose == ForLink:
 		return CodesForLinks
+	case p.Purpose == ForPortal && !p.Known:
+		return CodesForPortal
 	}
-	return CodesForPortal
+	return CodesForHolder
 }
 
 // codeRef is what a carrier knows the newest code of a proof by. It drops a repeat, so each code has its own.
@@ -97,7 +102,7 @@ func (b *Bank) phoneFor(ctx context.Context, p Proof, now time.Time) (Contact, s
 	if p.Near {
 		return Contact{}, "the name is close, not exact", nil
 	}
-	sent, err := b.Store.CodesSince(ctx, p.Account, p.Purpose.budget(), now.Add(-24*time.Hour))
+	sent, err := b.Store.CodesSince(ctx, p.Account, p.budget(), now.Add(-24*time.Hour))
 	if err != nil || sent >= CodesPerDay {
 		return Contact{}, codesUsedUp, err
 	}

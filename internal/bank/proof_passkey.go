@@ -190,7 +190,7 @@ func (b *Bank) BeginEnrol(ctx context.Context, p Proof) ([]byte, error) {
 	return b.keepCeremony(ctx, p, session, options.Response)
 }
 
-// FinishEnrol stores a passkey. For 7 days nothing of the account makes a link (L14).
+// FinishEnrol stores a passkey and tells the depositor. For 7 days nothing of the account makes a link (L14).
 func (b *Bank) FinishEnrol(ctx context.Context, p Proof, response []byte) (Passkey, error) {
 	var session webauthn.SessionData
 	if p.Kind == "" || p.Purpose != ForEnrol || p.Challenge == nil || json.Unmarshal(p.Challenge, &session) != nil {
@@ -219,7 +219,7 @@ func (b *Bank) FinishEnrol(ctx context.Context, p Proof, response []byte) (Passk
 	if row.Credential, err = json.Marshal(cred); err != nil {
 		return Passkey{}, fault.New(fault.Internal, "bank.FinishEnrol", err)
 	}
-	return row, b.Store.Commit(ctx, PutPasskey{row}, PutEvidence{Evidence{
+	return row, b.TellNow(ctx, Event{Kind: EventPasskey, Account: p.Account, At: row.AddedAt}, PutPasskey{row}, PutEvidence{Evidence{
 		Kind: "passkey", Account: p.Account, At: row.AddedAt, Facts: map[string]string{"credential": row.ID, "proof": string(p.Kind)},
 	}})
 }

@@ -19,24 +19,11 @@ var errNotProved = &fault.Error{Kind: fault.Refused, Op: "bank.Proof", Rule: "L1
 // NotProved says whether an error means no more than that a proof was not right.
 func NotProved(err error) bool { return err == error(errNotProved) }
 
-// Offers says which proofs the bank's pages offer: to everybody the same, whatever is on file (L3).
-func (b *Bank) Offers() []ProofKind {
-	var kinds []ProofKind
-	for _, k := range []struct {
-		kind ProofKind
-		on   bool
-	}{{ProofCode, b.Policy.Code}, {ProofPasskey, b.Policy.Passkey}, {ProofATM, b.Policy.ATM}} {
-		if k.on {
-			kinds = append(kinds, k.kind)
-		}
-	}
-	return kinds
-}
-
 // StartProof opens a place where possession of an account can be proved, in the browser whose cookie is
-// cookie. acc may be "": nothing a stranger sees tells. For links, requests start their proof themselves.
-func (b *Bank) StartProof(ctx context.Context, purpose Purpose, acc AccountID, cookie string) (Proof, error) {
-	p := Proof{Purpose: purpose, Account: acc, Browser: wire.Hash(cookie)}
+// cookie, and which has a KnownMark or not. acc may be "": nothing a stranger sees tells. For links, requests
+// start their proof themselves.
+func (b *Bank) StartProof(ctx context.Context, purpose Purpose, acc AccountID, cookie, mark string) (Proof, error) {
+	p := Proof{Purpose: purpose, Account: acc, Browser: wire.Hash(cookie), Known: b.knows(acc, mark)}
 	row := b.newProof(&p)
 	return p, b.Store.Commit(ctx, row)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -52,45 +53,47 @@ func (b *Bank) LinkChange(ctx context.Context, change string) (report string, er
 	}
 	err = again(ctx, op, func() error {
 		known, err := b.Store.Change(ctx, svc.ID, m.Change)
-		if err == nil {
-			if known.Link != m.Link || known.Kind != m.Kind {
-				return &fault.Error{Kind: fault.Conflict, Op: op, Rule: "M8", Err: errors.New("a change of this id with other content is known")}
+		if fault.Of(err) == fault.NotFound {
+			if err := b.change(ctx, op, svc, m); err != nil {
+				return err
 			}
-			report = known.Report
-			return nil
+			known, err = b.Store.Change(ctx, svc.ID, m.Change) // as it was committed
 		}
-		if fault.Of(err) != fault.NotFound {
+		if err != nil {
 			return err
 		}
-		report, err = b.change(ctx, op, svc, m)
-		return err
+		if known.Link != m.Link || known.Kind != m.Kind {
+			return &fault.Error{Kind: fault.Conflict, Op: op, Rule: "M8", Err: errors.New("a change of this id with other content is known")}
+		}
+		report = known.Report
+		return nil
 	})
 	return report, err
 }
 
-// change applies an unseen change.
-func (b *Bank) change(ctx context.Context, op string, svc Service, m *wire.LinkChange) (string, error) {
+// change applies an unseen change and keeps its answer, in one commit.
+func (b *Bank) change(ctx context.Context, op string, svc Service, m *wire.LinkChange) error {
 	l, err := b.linkOf(ctx, op, svc.ID, m.Link)
 	if err != nil {
-		return "", err
+		return err
 	}
 	move, err := b.moveFor(l, m.Kind)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if move.To != "" { // else the link is over, or not begun: nothing to make stricter
-		if l, err = b.MoveLink(ctx, l.ID, move, unchanged(l)); err != nil {
-			return "", err
-		}
+	kept := func(report string) ledger.Write {
+		return AddChange{Change{Service: svc.ID, ID: m.Change, Link: l.ID, Kind: m.Kind, At: b.Now(), Report: report}}
 	}
-	// What a crash leaves undone here is answered by the same change again: it finds the link as strict as
-	// it asks for, or makes it cool from a later moment.
-	report, err := b.Report(ctx, l)
+	if move.To != "" {
+		move.Kept = kept
+		_, err = b.MoveLink(ctx, l.ID, move, unchanged(l))
+		return err
+	}
+	report, err := b.Report(ctx, l) // the link is over, or not begun: nothing to make stricter
 	if err != nil {
-		return "", err
+		return err
 	}
-	answer := Change{Service: svc.ID, ID: m.Change, Link: l.ID, Kind: m.Kind, At: b.Now(), Report: report}
-	return report, b.Store.Commit(ctx, AddChange{answer})
+	return b.Store.Commit(ctx, kept(report))
 }
 
 // unchanged lets a move happen only to the link as it was when the move was made up.

@@ -129,6 +129,9 @@ type RequestStore interface {
 	RequestByCode(ctx context.Context, hash string) (Request, error)
 	// RequestsToEnd lists requests that have run out of time (SessionLife, RedeemLife, ReceiptLife), for the sweeper.
 	RequestsToEnd(ctx context.Context, now time.Time, n int) ([]Request, error)
+	// RequestsReceived lists requests that wait, not yet too long, for a receipt that counts (Received) and is
+	// there, for the sweeper.
+	RequestsReceived(ctx context.Context, now time.Time, n int) ([]Request, error)
 }
 
 // LinkRows keeps links.
@@ -239,8 +242,6 @@ type PutDecision struct {
 
 // EvidenceStore keeps evidence and decisions.
 type EvidenceStore interface {
-	// EvidenceOf reads the chain's rows of a link or request, oldest first.
-	EvidenceOf(ctx context.Context, r id.Request, l id.Link) ([]EvidenceRow, error)
 	// EvidenceChain reads n rows after a number, to verify the chain.
 	EvidenceChain(ctx context.Context, after int64, n int) ([]EvidenceRow, error)
 	// Decisions reads what was logged under a reference number.

@@ -21,46 +21,6 @@ const (
 	AccountClosed  = "account_closed"
 )
 
-// attempts is how often a change of gates is decided again because somebody else changed them meanwhile.
-const attempts = 20
-
-// errMoved says that a gate or a row changed between reading and writing it.
-var errMoved = errors.New("changed meanwhile")
-
-// again repeats what lost a race for a row or a gate. A conflict that names a rule is no race: it stays one.
-func again(ctx context.Context, op string, try func() error) error {
-	var err error
-	for range attempts {
-		err = try()
-		if raced := errors.Is(err, errMoved) || fault.Of(err) == fault.Conflict && fault.RuleOf(err) == ""; !raced {
-			return err
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return fault.New(fault.Busy, op, err)
-}
-
-// submit submits a change of a gate; losing a race for it is errMoved.
-func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) error {
-	results, err := b.Core.SubmitAll(ctx, reqs)
-	if err != nil {
-		return err
-	}
-	for _, res := range results {
-		switch {
-		case res.OK():
-		case res.Outcome == ledger.Stale:
-			return errMoved
-		default:
-			return fault.New(fault.Internal, op, errors.New("the ledger refused: "+res.Reason))
-		}
-	}
-	b.Wake()
-	return nil
-}
-
 // StopLink stops one link at once, for the depositor (D2): by his session, or by a notice's stop link. A
 // link that is over already stays as it is; one that was never activated dies of it.
 func (b *Bank) StopLink(ctx context.Context, acc AccountID, link id.Link) error {
@@ -117,12 +77,7 @@ func (b *Bank) StopAll(ctx context.Context, acc AccountID) error {
 		}
 		return b.submit(ctx, op, ledger.Request{
 			At: at, Do: ledger.SetGate{Gate: shut, IfVersion: g.Version},
-			Then: func(res ledger.Result) []ledger.Write {
-				if !res.OK() {
-					return nil
-				}
-				return rows()
-			},
+			Then: func(ledger.Result) []ledger.Write { return rows() },
 		})
 	})
 }
@@ -210,8 +165,8 @@ func (b *Bank) undoOne(ctx context.Context, acc AccountID, link id.Link) error {
 	return err
 }
 
-// undoAll opens the account's gate, after the links that the stop-all suspended are cooling off: whatever
-// breaks in between leaves the gate shut.
+// undoAll opens the account's gate and lets the links that the stop-all suspended cool off, in one commit: no
+// crash leaves an open gate over links that did not cool, or links that say so under a shut one.
 func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
 	const op = "bank.UndoStop"
 	g, err := b.Books.Gate(ctx, AccountGate(acc))
@@ -229,9 +184,11 @@ func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
 	}
 	open := g
 	open.Shut = ""
-	var cool []ledger.Request
+	reqs := []ledger.Request{{At: at, Do: ledger.SetGate{Gate: open, IfVersion: g.Version}, Then: func(ledger.Result) []ledger.Write {
+		return append([]ledger.Write{PutEvidence{Evidence{Kind: "undone_all", Account: acc, At: at}}}, told...)
+	}}}
 	for _, l := range links {
-		// A live link was activated at the very moment of the stop, which did not see it: it cools off too.
+		// No link is live under a shut gate; one that was, by whatever way, would cool off too.
 		if l.State != LinkLive && (l.State != LinkSuspended || l.Reason != AllByDepositor) {
 			continue
 		}
@@ -239,33 +196,12 @@ func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
 		if err != nil {
 			return err
 		}
-		n.Account = open
-		cool = append(cool, b.coolRequest(n, at))
-	}
-	if len(cool) > 0 {
-		if err := b.submit(ctx, op, cool...); err != nil {
+		n.Account = open // of which its report speaks
+		_, move, err := b.plan(ctx, n, b.cooling("undone", ""), at)
+		if err != nil {
 			return err
 		}
+		reqs = append(reqs, move...)
 	}
-	return b.submit(ctx, op, ledger.Request{At: at, Do: ledger.SetGate{Gate: open, IfVersion: g.Version}, Then: func(res ledger.Result) []ledger.Write {
-		if !res.OK() {
-			return nil
-		}
-		return append([]ledger.Write{PutEvidence{Evidence{Kind: "undone_all", Account: acc, At: at}}}, told...)
-	}})
-}
-
-// coolRequest puts one link back into cooling-off. Its report says what holds once the account's gate, as
-// given, is open too.
-func (b *Bank) coolRequest(from linkNow, at time.Time) ledger.Request {
-	m := b.cooling("undone", "")
-	to := from
-	to.Link = from.Link.after(m, at)
-	to = b.cooled(to, at)
-	return ledger.Request{At: at, Do: ledger.SetGate{Gate: to.Gate, IfVersion: from.Gate.Version}, Then: func(res ledger.Result) []ledger.Write {
-		if !res.OK() {
-			return nil
-		}
-		return b.linkRows(from.Link, to, m, at)
-	}}
+	return b.submit(ctx, op, reqs...)
 }

@@ -72,6 +72,8 @@ func (d *decider) decide(at time.Time, do Action) Result {
 		return d.setGate(at, do)
 	case SetLimit:
 		return d.setLimit(at, do.Limit)
+	case Tighten:
+		return d.tighten(at, do.Limit)
 	case Move:
 		return d.transfer(at, do, false)
 	case Hold:

@@ -65,6 +65,7 @@ func TestDecideLeavesTheState(t *testing.T) {
 		{At: at, Do: Freeze{Account: "a", In: true}},
 		{At: at, Do: SetGate{Gate: Gate{ID: "g", Shut: "stopped"}, IfVersion: 1}},
 		{At: at, Do: SetLimit{Limit{ID: "l"}}},
+		{At: at, Do: Tighten{Limit{ID: "l"}}},
 		{At: at, Do: Open{Account{ID: "new"}}},
 		{At: at, Do: Bury{ID: "x"}},
 	}

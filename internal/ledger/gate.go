@@ -179,3 +179,17 @@ func (d *decider) setLimit(at time.Time, l Limit) Result {
 	}
 	return Result{Outcome: Done, At: at}
 }
+
+// AtMost is the limit with each window no wider than that of another.
+func (l Limit) AtMost(most Limit) Limit {
+	l.Each, l.Day, l.Month = min(l.Each, most.Each), min(l.Day, most.Day), min(l.Month, most.Month)
+	return l
+}
+
+func (d *decider) tighten(at time.Time, most Limit) Result {
+	have, ok := d.now.Limits[most.ID]
+	if !ok {
+		return Result{Outcome: Unknown, At: at, Limit: most.ID, Reason: "limit"}
+	}
+	return d.setLimit(at, have.AtMost(most))
+}

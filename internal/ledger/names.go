@@ -34,6 +34,8 @@ func (n *Names) add(do Action) {
 		if do.Gate.Parent != "" {
 			n.Gates = append(n.Gates, do.Gate.Parent)
 		}
+	case Tighten:
+		n.Limits = append(n.Limits, do.Limit.ID)
 	case SetLimit:
 		n.Limits = append(n.Limits, do.Limit.ID)
 	case Move:

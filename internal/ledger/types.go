@@ -95,7 +95,7 @@ type Request struct {
 // the request carries; the role's store knows its types.
 type Write any
 
-// Action is one of Open, Bound, Freeze, Move, Hold, Post, Void, Bury, SetGate, SetLimit and Note.
+// Action is one of Open, Bound, Freeze, Move, Hold, Post, Void, Bury, SetGate, SetLimit, Tighten and Note.
 type Action interface{ action() }
 
 // Open creates an account with balance 0; Floor must not be above 0 nor Ceiling below it. The same kind,
@@ -146,6 +146,9 @@ type SetGate struct {
 // SetLimit writes a limit; its usage stays.
 type SetLimit struct{ Limit Limit }
 
+// Tighten lowers a limit to at most what Limit allows; it raises nothing, and its usage stays.
+type Tighten struct{ Limit Limit }
+
 // Freeze sets both freezes of an account.
 type Freeze struct {
 	Account AccountID
@@ -164,6 +167,7 @@ func (Void) action()     {}
 func (Bury) action()     {}
 func (SetGate) action()  {}
 func (SetLimit) action() {}
+func (Tighten) action()  {}
 func (Freeze) action()   {}
 func (Note) action()     {}
 

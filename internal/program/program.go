@@ -64,6 +64,20 @@ type Role struct {
 	Example string // the annotated example configuration
 	// Load reads the configuration at path and the environment.
 	Load func(path string, getenv func(string) string) (Setup, error)
+	// Tools are commands that this role has besides.
+	Tools []Tool
+}
+
+// Tool is a command of one role.
+type Tool struct {
+	Name, Usage string // "evidence", "evidence --config FILE     follow the chain"
+	Run         func(ctx context.Context, a Asked, stdout io.Writer) error
+}
+
+// Asked is what a tool was called with.
+type Asked struct {
+	Reference string
+	Load      func(into any) error // reads the configuration into a pointer to a struct with its defaults
 }
 
 const usage = `%[1]s serve --config FILE      run
@@ -74,8 +88,18 @@ const usage = `%[1]s serve --config FILE      run
 %[1]s keys public --config FILE --key NAME [--dir DIR]
                                print the public half (JWKS) for those who pin it
 %[1]s config example           print an annotated configuration
-Every setting can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.
 `
+
+const settings = "Every setting can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.\n"
+
+// help says what the program can do.
+func (r Role) help() string {
+	text := fmt.Sprintf(usage, r.Name)
+	for _, tool := range r.Tools {
+		text += r.Name + " " + tool.Usage + "\n"
+	}
+	return text + settings
+}
 
 // Main runs a program to its end. The error is for standard error, and exit status 1.
 func Main(ctx context.Context, role Role, args []string, getenv func(string) string, stdout io.Writer) error {
@@ -90,13 +114,20 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 	path := flags.String("config", "", "configuration file")
 	key := flags.String("key", "", "name of a key")
 	dir := flags.String("dir", "", "directory of keys, where there are several")
-	help := fmt.Sprintf(usage, role.Name)
+	reference := flags.String("reference", "", "reference number, for tools that look something up")
+	help := role.help()
 	switch err := flags.Parse(rest); {
 	case errors.Is(err, flag.ErrHelp):
 		_, err := io.WriteString(stdout, help)
 		return err
 	case err != nil:
 		return fmt.Errorf("%w\n\n%s", err, help)
+	}
+	for _, tool := range role.Tools {
+		if tool.Name == command {
+			load := func(into any) error { return LoadInto(*path, getenv, into) }
+			return tool.Run(ctx, Asked{Reference: *reference, Load: load}, stdout)
+		}
 	}
 	switch command {
 	case "config example":

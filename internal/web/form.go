@@ -142,8 +142,8 @@ func (f Field) Completion() string {
 	return "off"
 }
 
-// maxForm bounds a posted form.
-const maxForm = 256 << 10
+// MaxForm bounds a posted form, in bytes.
+const MaxForm = 256 << 10
 
 // Form is the questions of a page with the answers given so far.
 type Form struct {
@@ -204,7 +204,7 @@ func (f *Form) OK() bool { return f.Problem.JA == "" && len(f.Wrong()) == 0 }
 // Read takes the answers from a posted form and checks what each kind asks for; mistakes are marked. It
 // says whether all is well. Texts are trimmed; full-width digits and Latin become plain in numbers.
 func (f *Form) Read(w http.ResponseWriter, r *http.Request) bool {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
 	if err := r.ParseForm(); err != nil {
 		f.Problem = fault.Text{JA: "送信された内容を読み取れませんでした。もう一度お試しください。", EN: "The form could not be read. Please try again."}
 		return false

@@ -99,7 +99,7 @@ func TestFormReadsAsAWhole(t *testing.T) {
 	if readForm(t, f, url.Values{"b": {"x"}}); !f.OK() {
 		t.Error("a new reading forgets the old mistakes")
 	}
-	if readForm(t, f, url.Values{"b": {strings.Repeat("x", maxForm)}}) || f.Problem.JA == "" {
+	if readForm(t, f, url.Values{"b": {strings.Repeat("x", MaxForm)}}) || f.Problem.JA == "" {
 		t.Error("a form larger than the bound was read")
 	}
 	s := NewForm(Field{Name: "bank", Kind: SuggestField})

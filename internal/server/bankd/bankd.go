@@ -33,6 +33,9 @@ type Env struct {
 	// Wait waits for the moment at which an answer before full proof leaves (L3); nil waits by the machine's
 	// clock. Tests need not wait.
 	Wait func(ctx context.Context, left time.Duration)
+	// Ticks is the time since any fixed moment, by a clock that never goes back: it measures how long an answer
+	// takes. Nil is the machine's.
+	Ticks func() time.Duration
 }
 
 // Server is some banks, running.
@@ -123,6 +126,10 @@ func withDefaults(cfg Config, env Env) Env {
 		if cfg.Dev {
 			env.Transport = wire.LocalhostTransport()
 		}
+	}
+	if env.Ticks == nil {
+		opened := time.Now()
+		env.Ticks = func() time.Duration { return time.Since(opened) }
 	}
 	if env.Wait == nil {
 		env.Wait = wait

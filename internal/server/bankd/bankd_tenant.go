@@ -306,7 +306,7 @@ func (t *tenant) sweep(ctx context.Context) {
 		_, err := t.bank.Sweep(ctx)
 		if time.Since(forget) > time.Minute {
 			forget = time.Now()
-			err = errors.Join(err, t.store.Forget(ctx, t.s.env.Now().Add(-time.Hour)), sessionsql.New(t.web).Forget(ctx))
+			err = errors.Join(err, t.bank.Forget(ctx), sessionsql.New(t.web).Forget(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			t.s.env.Log.Warn("sweep", "bank", string(t.bank.Profile.Code), "error", err.Error())

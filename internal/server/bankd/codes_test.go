@@ -3,14 +3,18 @@ package bankd
 import (
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/descope/virtualwebauthn"
+
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/wire"
+	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
 
 // codes waits until nothing more comes and returns the one-time codes that came.
@@ -33,7 +37,7 @@ func TestCodesOfADayCannotBeRaced(t *testing.T) {
 	b, ctx := w.banks["0149"].bank, t.Context()
 	var proofs []bank.Proof
 	for range 48 {
-		p, err := b.StartProof(ctx, bank.ForPortal, acc.ID, wire.NewSecret())
+		p, err := b.StartProof(ctx, bank.ForPortal, acc.ID, wire.NewSecret(), "")
 		must(t, err)
 		proofs = append(proofs, p)
 	}
@@ -106,7 +110,7 @@ func TestNoCodeConfirms(t *testing.T) {
 	w := newWorld(t)
 	acc := w.hanako("0149", nil)
 	b := w.banks["0149"].bank
-	p, err := b.StartProof(t.Context(), bank.ForConfirm, acc.ID, wire.NewSecret())
+	p, err := b.StartProof(t.Context(), bank.ForConfirm, acc.ID, wire.NewSecret(), "")
 	must(t, err)
 	if asked, err := b.SendCode(t.Context(), p); asked || err != nil {
 		t.Errorf("a code was asked for: %v %v", asked, err)
@@ -134,5 +138,121 @@ func TestAnAddressOfNoRequestLeadsNowhereElse(t *testing.T) {
 				t.Errorf("%s%s leads to %q", r, step, to)
 			}
 		}
+	}
+}
+
+// usedUp has strangers use up the day's codes for signing in to 佐藤花子's account.
+func (w *world) usedUp(t *testing.T) {
+	t.Helper()
+	w.codes()
+	w.locked(func() { w.sms, w.mails = nil, nil })
+	for range 4 {
+		stranger := w.browser()
+		_, proof := stranger.begin(w.issuer("0149"), "1234567", "1985-04-01")
+		for range bank.CodesAsked {
+			stranger.post(proof, "/code", nil)
+		}
+	}
+	if got := w.codes(); len(got) != bank.CodesPerDay {
+		t.Fatalf("%d codes for signing in", len(got))
+	}
+	w.locked(func() { w.sms = nil })
+}
+
+// A browser in which she signed in before has codes of its own, and so has she once she is signed in: whoever
+// knows account and birth date takes neither (D2). Its mark is of no use for another account, or at another bank.
+func TestAKnownBrowserHasCodesOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.hanako("0149", nil)
+	w.hanako("0150", nil)
+	other := w.browser()
+	other.signIn("0150")
+	hers := w.browser()
+	hers.signIn("0149").wants(t, "1234567")
+	cookies := func(b *browser, code string) map[string]string {
+		host := strings.TrimPrefix(w.issuer(code), "http://")
+		if b.cookies[host] == nil {
+			b.cookies[host] = map[string]string{}
+		}
+		return b.cookies[host]
+	}
+	mark := cookies(hers, "0149")[knownCookie]
+	if mark == "" || strings.Contains(mark, string(linkAccount(t, w))) {
+		t.Fatalf("the mark is %q", mark)
+	}
+	w.forward(25 * time.Hour)
+	w.usedUp(t)
+	for name, m := range map[string]string{
+		"none": "", "made up": mark[:len(mark)-4] + "AAAA", "of another bank": cookies(other, "0150")[knownCookie], "no mark": "x",
+	} {
+		b := w.browser()
+		cookies(b, "0149")[knownCookie] = m
+		_, proof := b.begin(w.issuer("0149"), "1234567", "1985-04-01")
+		b.post(proof, "/code", nil)
+		if got := w.codes(); len(got) != 0 {
+			t.Errorf("with a mark that is %s: %d codes more", name, len(got))
+		}
+	}
+	hers.signIn("0149").wants(t, "1234567")
+	must(t, w.banks["0149"].bank.StopAll(t.Context(), linkAccount(t, w)))
+	undo := hers.send(http.MethodPost, w.issuer("0149")+"/portal/undo", url.Values{}).location // possession for this anew
+	hers.proveByCode(undo)
+	hers.post(undo, "/pin", url.Values{"pin": {hanakoPIN}})
+	if stopped, err := w.banks["0149"].bank.Stopped(t.Context(), linkAccount(t, w)); err != nil || stopped {
+		t.Errorf("undone: %v %v", !stopped, err)
+	}
+}
+
+// With the day's codes used up she still stops everything: by the link in the notice that says so, by a card at
+// an ATM, and at the portal by passkey (D2).
+func TestStopAllIsPossibleWithoutACode(t *testing.T) {
+	stopped := func(w *world) {
+		t.Helper()
+		if s, err := w.banks["0149"].bank.Stopped(t.Context(), linkAccount(t, w)); err != nil || !s {
+			t.Errorf("stopped: %v %v", s, err)
+		}
+	}
+	for name, stop := range map[string]func(*world, *wiretest.Passkey){
+		"the notice's link": func(w *world, _ *wiretest.Passkey) {
+			b, link := w.browser(), w.stopURL()
+			b.get(link)
+			b.post(link, "", url.Values{"what": {"all"}}).wants(t, "すべての連携と新しい申し込みを停止しました")
+		},
+		"an ATM": func(w *world, _ *wiretest.Passkey) {
+			m, err := w.atm("0149", "card-hanako", hanakoPIN)
+			must(t, err)
+			must(t, m.call(http.MethodPost, "/v1/atm/stops", nil, nil))
+		},
+		"the portal, by a window at an ATM": func(w *world, _ *wiretest.Passkey) {
+			b := w.browser()
+			_, proof := b.begin(w.issuer("0149"), "1234567", "1985-04-01")
+			m, err := w.atm("0149", "card-hanako", hanakoPIN)
+			must(t, err)
+			must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": path.Base(proof)}, nil))
+			b.post(proof, "/atm", nil)
+			b.post(proof, "/pin", url.Values{"pin": {hanakoPIN}})
+			b.post(w.issuer("0149")+"/portal", "/stop", nil)
+		},
+		"the portal, by passkey": func(w *world, key *wiretest.Passkey) {
+			b := w.browser()
+			_, proof := b.begin(w.issuer("0149"), "1234567", "1985-04-01")
+			asked, err := virtualwebauthn.ParseAssertionOptions(b.get(proof + "/method/passkey").options(t))
+			must(t, err)
+			b.post(proof, "/passkey", url.Values{"credential": {virtualwebauthn.CreateAssertionResponse(key.RP, key.Authenticator, key.Credential, *asked)}})
+			b.post(proof, "/pin", url.Values{"pin": {hanakoPIN}})
+			b.post(w.issuer("0149")+"/portal", "/stop", nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			acc := w.hanako("0149", nil)
+			b := w.browser()
+			b.signIn("0149")
+			key := b.enrolled(t, "0149", acc)
+			w.forward(25 * time.Hour)
+			w.usedUp(t)
+			stop(w, key)
+			stopped(w)
+		})
 	}
 }

@@ -1,8 +1,6 @@
 package bankd
 
 import (
-	"bytes"
-	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -127,40 +125,6 @@ func (t *tenant) allowReturn(w http.ResponseWriter, req bank.Request) error {
 		return err
 	}
 	return web.AllowFormAction(w, u.Scheme+"://"+u.Host)
-}
-
-// blind lets an answer leave at one fixed moment after the question came, whatever there was to do: before
-// full proof nobody learns by the clock either (L3).
-func (t *tenant) blind(h func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		began := time.Now()
-		late := &lateWriter{ResponseWriter: w}
-		err := h(late, r)
-		// Who hangs up does not end the wait: the next page would come before the moment.
-		t.s.env.Wait(context.WithoutCancel(r.Context()), t.bank.Policy.Deadline-time.Since(began))
-		if err != nil {
-			return err
-		}
-		late.flush()
-		return nil
-	}
-}
-
-// lateWriter keeps an answer back.
-type lateWriter struct {
-	http.ResponseWriter
-	status int
-	body   bytes.Buffer
-}
-
-func (w *lateWriter) WriteHeader(status int)      { w.status = status }
-func (w *lateWriter) Write(b []byte) (int, error) { return w.body.Write(b) }
-
-func (w *lateWriter) flush() {
-	if w.status != 0 {
-		w.ResponseWriter.WriteHeader(w.status)
-	}
-	_, _ = w.body.WriteTo(w.ResponseWriter)
 }
 
 // onward leads back to the request's one address, which shows the step it is at.

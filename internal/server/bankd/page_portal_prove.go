@@ -3,6 +3,7 @@ package bankd
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
@@ -13,6 +14,12 @@ import (
 
 // proofCookie carries a browser's secret for proofs of the portal; the database has its hash only.
 const proofCookie = "__Host-proof"
+
+// knownCookie marks a browser in which somebody signed in, for codes that no stranger can use up (D2).
+const knownCookie = "__Host-known"
+
+// knownFor is how long a browser keeps the mark: as long as browsers keep any cookie.
+const knownFor = 400 * 24 * time.Hour
 
 // sessionLink is the key under which a session keeps which link is to be confirmed or undone.
 const sessionLink = "link"
@@ -79,7 +86,11 @@ func (t *tenant) begin(w http.ResponseWriter, r *http.Request, purpose bank.Purp
 		secret = wire.NewSecret()
 		http.SetCookie(w, &http.Cookie{Name: proofCookie, Value: secret, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
 	}
-	p, err := t.bank.StartProof(r.Context(), purpose, acc, secret)
+	mark := ""
+	if c, err := r.Cookie(knownCookie); err == nil {
+		mark = c.Value
+	}
+	p, err := t.bank.StartProof(r.Context(), purpose, acc, secret, mark)
 	if err != nil {
 		return err
 	}
@@ -310,6 +321,8 @@ func (t *tenant) provePIN(w http.ResponseWriter, r *http.Request) error {
 			return fault.New(fault.Unavailable, "bankd.provePIN", err)
 		}
 		t.sessions.Put(r.Context(), sessionAccount, string(held.Account()))
+		http.SetCookie(w, &http.Cookie{Name: knownCookie, Value: t.bank.KnownMark(held.Account()), Path: "/", MaxAge: int(knownFor.Seconds()),
+			HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode})
 		return onward(w, r, "/portal")
 	case bank.ForUndo:
 		link := id.Link(t.sessions.GetString(r.Context(), sessionLink))
@@ -335,20 +348,17 @@ func (t *tenant) wrongPIN(w http.ResponseWriter, r *http.Request, p bank.Proof, 
 	return t.showPIN(w, r, http.StatusUnprocessableEntity, p, form)
 }
 
-// enrol registers a passkey for somebody who has just proved possession (L16), and tells the depositor.
+// enrol registers a passkey for somebody who has just proved possession (L16).
 func (t *tenant) enrol(w http.ResponseWriter, r *http.Request) error {
 	p, err := t.proving(r)
 	if err != nil {
 		return err
 	}
-	key, err := t.bank.FinishEnrol(r.Context(), p, []byte(r.PostFormValue("credential")))
+	_, err = t.bank.FinishEnrol(r.Context(), p, []byte(r.PostFormValue("credential")))
 	if bank.NotProved(err) {
 		return onward(w, r, "/prove/"+string(p.ID)+"?again=1")
 	}
 	if err != nil {
-		return err
-	}
-	if err := t.bank.TellNow(r.Context(), bank.Event{Kind: bank.EventPasskey, Account: key.Account, At: key.AddedAt}); err != nil {
 		return err
 	}
 	return onward(w, r, "/portal?done=passkey")

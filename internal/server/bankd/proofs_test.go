@@ -26,7 +26,7 @@ func (w *world) enrol(code string, acc bank.Account) *bankKey {
 	w.t.Helper()
 	b, ctx := w.banks[code].bank, w.t.Context()
 	cookie := wire.NewSecret()
-	p, err := b.StartProof(ctx, bank.ForEnrol, acc.ID, cookie)
+	p, err := b.StartProof(ctx, bank.ForEnrol, acc.ID, cookie, "")
 	must(w.t, err)
 	w.locked(func() { w.sms = nil })
 	_, err = b.SendCode(ctx, p)

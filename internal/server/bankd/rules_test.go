@@ -399,10 +399,7 @@ func TestEvidenceIsOneSignedChain(t *testing.T) {
 	if check(swapped) == nil {
 		t.Error("rows changed places and nobody sees it")
 	}
-	l := w.request(a).Link
-	of, err := b.store.EvidenceOf(t.Context(), a.request, l)
-	must(t, err)
-	for _, row := range of {
+	for _, row := range rows {
 		for _, secret := range []string{hanakoPIN, a.rs, a.sealed} {
 			if strings.Contains(row.JWS, b64(secret)) {
 				t.Error("evidence holds a secret")

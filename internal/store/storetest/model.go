@@ -94,6 +94,19 @@ func (m *model) decide(at time.Time, do ledger.Action) ledger.Result {
 		m.accounts[do.Account].FrozenIn, m.accounts[do.Account].FrozenOut = do.In, do.Out
 	case ledger.SetLimit:
 		m.limits[do.Limit.ID] = do.Limit
+	case ledger.Tighten:
+		have, ok := m.limits[do.Limit.ID]
+		if !ok {
+			return ledger.Result{Outcome: ledger.Unknown, At: at, Limit: do.Limit.ID, Reason: "limit"}
+		}
+		for _, w := range []struct{ have, most *money.Yen }{
+			{&have.Each, &do.Limit.Each}, {&have.Day, &do.Limit.Day}, {&have.Month, &do.Limit.Month},
+		} {
+			if *w.most < *w.have {
+				*w.have = *w.most
+			}
+		}
+		m.limits[have.ID] = have
 	case ledger.SetGate:
 		g := do.Gate
 		g.Version = do.IfVersion + 1 // the test always knows the version

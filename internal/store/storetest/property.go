@@ -111,10 +111,14 @@ func (g *game) action() ledger.Action {
 
 func (g *game) limit() ledger.Action {
 	yen := func(what string) money.Yen { return money.Yen(rapid.IntRange(0, 600).Draw(g.rt, what)) }
-	return ledger.SetLimit{Limit: ledger.Limit{
+	l := ledger.Limit{
 		ID:   ledger.LimitID(g.prefix + rapid.SampledFrom([]string{"l", "m"}).Draw(g.rt, "limit")),
 		Each: yen("each"), Day: yen("day"), Month: yen("month"),
-	}}
+	}
+	if rapid.Bool().Draw(g.rt, "tighten") {
+		return ledger.Tighten{Limit: l}
+	}
+	return ledger.SetLimit{Limit: l}
 }
 
 func (g *game) gate() ledger.Action {

@@ -304,6 +304,16 @@ func limitScenarios() []scenario {
 			{30 * day, limited("4", 100, "l"), repeated},
 			{30 * day, limited("5", 1, "l"), overLimit("l", ledger.Month, 0)},
 		}},
+		{"tightened, never loosened", []step{
+			{0, set("l", 100, 150, 200), done},
+			{0, limited("1", 90, "l"), done},
+			{0, ledger.Tighten{Limit: ledger.Limit{ID: "l", Each: 300, Day: 100, Month: 300}}, done},
+			{0, limited("2", 11, "l"), overLimit("l", ledger.Day, 10)}, // what was used stays used
+			{0, ledger.Tighten{Limit: ledger.Limit{ID: "l", Each: 300, Day: 300, Month: 300}}, done},
+			{0, limited("2", 11, "l"), overLimit("l", ledger.Day, 10)},
+			{0, limited("2", 10, "l"), done},
+			{0, ledger.Tighten{Limit: ledger.Limit{ID: "none"}}, ledger.Result{Outcome: ledger.Unknown, Limit: "none", Reason: "limit"}},
+		}},
 		{"the longest wait is named", []step{
 			{0, set("l", 100, 100, 100), done},
 			{0, limited("1", 100, "l"), done},

@@ -22,12 +22,20 @@ func writeMoney(ctx context.Context, tx *sql.Tx, row ledger.Write) (known bool, 
 		var res sql.Result
 		res, err = tx.ExecContext(ctx, `UPDATE account SET closed_us = ?2 WHERE id = ?1 AND closed_us = 0`, w.Account, us(w.At))
 		err = conditional("closeAccount", res, err)
+	case bank.AddContact:
+		err = addContact(ctx, tx, w.Contact)
+	case bank.RemoveContact:
+		err = removeContact(ctx, tx, w)
+	case bank.PutPIN:
+		err = putPIN(ctx, tx, w.Row)
 	case bank.AddDebit:
 		err = addDebit(ctx, tx, w.Debit)
 	case bank.AddReversal:
 		err = addReversal(ctx, tx, w.Reversal)
 	case bank.AddNotice:
 		err = addNotice(ctx, tx, w.Notice)
+	case bank.Delivered:
+		err = putDelivered(ctx, tx, w)
 	case bank.AddChange:
 		err = addChange(ctx, tx, w.Change)
 	case bank.PutBreaks:
@@ -145,17 +153,10 @@ func addContact(ctx context.Context, tx *sql.Tx, c bank.Contact) error {
 	return err
 }
 
-// AddContact implements bank.ContactStore.
-func (s *Store) AddContact(ctx context.Context, c bank.Contact) error {
-	return writeErr("AddContact", s.db.Write(ctx, func(tx *sql.Tx) error { return addContact(ctx, tx, c) }))
-}
-
-// RemoveContact implements bank.ContactStore.
-func (s *Store) RemoveContact(ctx context.Context, acc bank.AccountID, contact string, at time.Time) error {
-	return writeErr("RemoveContact", s.db.Write(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE contact SET removed_us = ?3 WHERE id = ?1 AND account = ?2 AND removed_us = 0`, contact, acc, us(at))
-		return conditional("RemoveContact", res, err)
-	}))
+func removeContact(ctx context.Context, tx *sql.Tx, w bank.RemoveContact) error {
+	res, err := tx.ExecContext(ctx, `UPDATE contact SET removed_us = ?3 WHERE id = ?1 AND account = ?2 AND removed_us = 0`,
+		w.Contact, w.Account, us(w.At))
+	return conditional("removeContact", res, err)
 }
 
 // Contacts implements bank.ContactStore.
@@ -193,11 +194,6 @@ const pinQuery = `SELECT account, protected, changed_us, tries, locked_us FROM p
 func (s *Store) PINOf(ctx context.Context, acc bank.AccountID) (bank.PINRow, error) {
 	p, err := scanPIN(s.db.Read().QueryRowContext(ctx, pinQuery, acc))
 	return p, readErr("PINOf", err)
-}
-
-// SetPIN implements bank.PINStore.
-func (s *Store) SetPIN(ctx context.Context, p bank.PINRow) error {
-	return writeErr("SetPIN", s.db.Write(ctx, func(tx *sql.Tx) error { return putPIN(ctx, tx, p) }))
 }
 
 // TakePINTry implements bank.PINStore.

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/kozamori/kozamori/internal/bank"
-	"github.com/kozamori/kozamori/internal/id"
 )
 
 // putEvidence appends to the chain. The writer's lock makes it one chain: nobody else can read the same last
@@ -31,13 +30,6 @@ func scanEvidence(row scanner) (bank.EvidenceRow, error) {
 	var e bank.EvidenceRow
 	err := row.Scan(&e.Seq, &e.JWS, &e.Hash)
 	return e, err
-}
-
-// EvidenceOf implements bank.EvidenceStore.
-func (s *Store) EvidenceOf(ctx context.Context, r id.Request, l id.Link) ([]bank.EvidenceRow, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT seq, jws, hash FROM evidence
-		WHERE (request = ?1 AND request <> '') OR (link = ?2 AND link <> '') ORDER BY seq`, r, l)
-	return list("EvidenceOf", rows, err, scanEvidence)
 }
 
 // EvidenceChain implements bank.EvidenceStore.

@@ -47,18 +47,9 @@ func (s *Store) NoticesOfRequest(ctx context.Context, r id.Request) ([]bank.Noti
 	return list("NoticesOfRequest", rows, err, scanNotice)
 }
 
-// Delivered implements bank.NoticeStore.
-func (s *Store) Delivered(ctx context.Context, ntc string, at time.Time) (first bool, err error) {
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE notice SET delivered_us = ?2 WHERE id = ?1 AND delivered_us = 0`, ntc, us(at))
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
-		first = n == 1
-		return err
-	})
-	return first, writeErr("Delivered", err)
+func putDelivered(ctx context.Context, tx *sql.Tx, w bank.Delivered) error {
+	_, err := tx.ExecContext(ctx, `UPDATE notice SET delivered_us = ?2 WHERE id = ?1 AND delivered_us = 0`, w.Notice, us(w.At))
+	return err
 }
 
 // TakeTyped implements bank.NoticeStore.

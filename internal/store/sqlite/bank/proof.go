@@ -14,10 +14,10 @@ func putProof(ctx context.Context, tx *sql.Tx, w bank.PutProof) error {
 	if w.IfVersion == 0 {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO proof (id, purpose, account, near, card_only, browser, reference, request, service, holder, cap, code_hash, code_until_us,
-				codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, version)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, 1)`,
+				codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, known, version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, 1)`,
 			p.ID, p.Purpose, p.Account, p.Near, p.CardOnly, p.Browser, p.Reference, p.Request, p.Service, p.Holder, p.Cap, p.CodeHash, us(p.CodeUntil),
-			p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.CreatedAt))
+			p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.CreatedAt), p.Known)
 		return err
 	}
 	res, err := tx.ExecContext(ctx, `
@@ -29,13 +29,13 @@ func putProof(ctx context.Context, tx *sql.Tx, w bank.PutProof) error {
 }
 
 const proofColumns = `id, purpose, account, near, card_only, browser, reference, request, service, holder, cap, code_hash, code_until_us,
-	codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, version`
+	codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, known, version`
 
 func scanProof(row scanner) (bank.Proof, error) {
 	var p bank.Proof
 	var codeUntil, window, until, proved, created int64
 	err := row.Scan(&p.ID, &p.Purpose, &p.Account, &p.Near, &p.CardOnly, &p.Browser, &p.Reference, &p.Request, &p.Service, &p.Holder, &p.Cap,
-		&p.CodeHash, &codeUntil, &p.CodesAsked, &p.Tries, &p.Challenge, &window, &until, &p.Kind, &proved, &created, &p.Version)
+		&p.CodeHash, &codeUntil, &p.CodesAsked, &p.Tries, &p.Challenge, &window, &until, &p.Kind, &proved, &created, &p.Known, &p.Version)
 	p.CodeUntil, p.WindowAt, p.Until, p.ProvedAt, p.CreatedAt = moment(codeUntil), moment(window), moment(until), moment(proved), moment(created)
 	return p, err
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -86,6 +85,15 @@ func (s *Store) RequestsToEnd(ctx context.Context, now time.Time, n int) ([]bank
 	return list("RequestsToEnd", rows, err, scanRequest)
 }
 
+// RequestsReceived implements bank.RequestStore. Which receipt counts is bank.Received.
+func (s *Store) RequestsReceived(ctx context.Context, now time.Time, n int) ([]bank.Request, error) {
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+requestColumns+` FROM link_request
+		WHERE state NOT IN ('done', 'dead') AND state = 'waiting' AND answered_us > ?1 AND EXISTS (
+			SELECT 1 FROM receipt WHERE receipt.request = link_request.id AND (link_request.proved <> 'code' OR receipt.channel <> 'sms'))
+		ORDER BY pushed_us LIMIT ?2`, us(now.Add(-bank.ReceiptLife)), n)
+	return list("RequestsReceived", rows, err, scanRequest)
+}
+
 func putToken(ctx context.Context, tx *sql.Tx, t bank.Token) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO token (hash, client, scope, jkt, link, request, until_us, revoked_us)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)`, t.Hash, t.Client, t.Scope, t.JKT, t.Link, t.Request, us(t.Until))
@@ -125,20 +133,4 @@ func (s *Store) Use(ctx context.Context, space, value string, until time.Time) (
 		return false, nil
 	}
 	return err == nil, readErr("Use", err)
-}
-
-// Forget deletes one-time values and short-lived tokens whose time has passed long ago.
-func (s *Store) Forget(ctx context.Context, before time.Time) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{
-			`DELETE FROM used_once WHERE until_us < ?1`,
-			`DELETE FROM token WHERE link = '' AND until_us < ?1`,
-			`DELETE FROM atm_session WHERE until_us < ?1`,
-		} {
-			if _, err := tx.ExecContext(ctx, q, clock.Micros(before)); err != nil {
-				return readErr("Forget", err)
-			}
-		}
-		return nil
-	})
 }

@@ -1,0 +1,84 @@
+package bank
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
+)
+
+// Abandon is a Write that no store writes: the commit of the call it stands in fails with Why, and nothing
+// of that call is done. It is how several requests to the core stand or fall together.
+type Abandon struct{ Why error }
+
+// attempts is how often a change is decided again because somebody else changed the same meanwhile.
+const attempts = 20
+
+// errMoved says that a gate, a row or a balance changed between reading and writing it.
+var errMoved = errors.New("changed meanwhile")
+
+// raced says whether an error means no more than that somebody else was quicker. A conflict that names a
+// rule is no race: it stays one.
+func raced(err error) bool {
+	return err != nil && (errors.Is(err, errMoved) || fault.Of(err) == fault.Conflict && fault.RuleOf(err) == "")
+}
+
+// again repeats what lost a race.
+func again(ctx context.Context, op string, try func() error) error {
+	var err error
+	for range attempts {
+		if err = try(); !raced(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return fault.New(fault.Busy, op, err)
+}
+
+// submit has the core do all requests in one commit, or nothing: where one is refused, none of them is done
+// and no row is written. Losing a race is errMoved.
+func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) error {
+	whole := make([]ledger.Request, len(reqs))
+	for i, r := range reqs {
+		whole[i] = r
+		whole[i].Then = func(res ledger.Result) []ledger.Write {
+			if why := refused(op, res); why != nil {
+				return []ledger.Write{Abandon{why}}
+			}
+			if r.Then == nil {
+				return nil
+			}
+			return r.Then(res)
+		}
+	}
+	results, err := b.Core.SubmitAll(ctx, whole)
+	if err != nil {
+		return err
+	}
+	for _, res := range results { // a repeat is not asked for rows
+		if why := refused(op, res); why != nil {
+			return why
+		}
+	}
+	b.Wake()
+	return nil
+}
+
+// refused is why a call is given up in which the core answered this to one request; nil where it is done.
+func refused(op string, res ledger.Result) error {
+	switch {
+	case res.OK():
+		return nil
+	case res.Outcome == ledger.Stale, res.Outcome == ledger.Insufficient:
+		return fault.New(fault.Conflict, op, errMoved)
+	}
+	return fault.New(fault.Internal, op, fmt.Errorf("the core refused: outcome %d %s", res.Outcome, res.Reason))
+}
+
+// same asks that a gate still is what was read: the commit it stands in comes before whoever changes the
+// gate, or not at all.
+func same(g ledger.Gate) ledger.SetGate { return ledger.SetGate{Gate: g, IfVersion: g.Version} }
