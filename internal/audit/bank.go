@@ -69,6 +69,7 @@ type bankBooks struct {
 	reversals  []bankReversal
 	evidence   []evidence
 	changes    []string // signed answers to link changes, by service
+	pages      []keptPage
 	openBreaks []Break
 	signer
 	signatures int
@@ -106,6 +107,10 @@ func (b *bankBooks) read(r *reader) {
 	b.evidence = list(r, `SELECT seq, kind, request, link, account, at_us, jws, prev, hash FROM evidence ORDER BY seq`,
 		func(e *evidence) []any {
 			return []any{&e.seq, &e.kind, &e.request, &e.link, &e.account, &e.atUs, &e.jws, &e.prev, &e.hash}
+		})
+	b.pages = list(r, `SELECT service, day, n, after_debit, upto_debit, theirs, ours FROM statement_page ORDER BY service, day, n`,
+		func(p *keptPage) []any {
+			return []any{&p.other, &p.day, &p.n, &p.after, &p.upto, &p.fromService, &p.fromBank}
 		})
 	b.openBreaks = list(r, `SELECT day, debit, what, owner FROM break WHERE cleared_us = 0 ORDER BY day, debit`,
 		func(k *Break) []any { k.Role = b.role; return []any{&k.Day, &k.Debit, &k.Kind, &k.Owner} })

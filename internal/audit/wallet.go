@@ -52,12 +52,6 @@ type (
 		burntUs          int64
 		burntBy          string
 	}
-
-	kept struct {
-		issuer, day  string
-		provisional  bool
-		ours, theirs string
-	}
 )
 
 // walletBooks is one service as it was read.
@@ -74,7 +68,7 @@ type walletBooks struct {
 	payments   []payment
 	codes      map[string]payCode // by payment
 	replies    map[string]bool    // payments that an idempotency key answers
-	statements []kept
+	pages      []keptPage
 	openBreaks []Break
 	signer
 	banks      map[string]wire.KeySet // by issuer
@@ -122,8 +116,11 @@ func (w *walletBooks) read(r *reader) {
 		return []any{&c.payment, &c.subject, &c.burntUs, &c.burntBy}
 	}, func(c payCode) { w.codes[c.payment] = c })
 	each(r, `SELECT payment FROM idempotency`, func(p *string) []any { return []any{p} }, func(p string) { w.replies[p] = true })
-	w.statements = list(r, `SELECT issuer, day, provisional, ours_jws, theirs_jws FROM statements ORDER BY issuer, day`, func(s *kept) []any {
-		return []any{&s.issuer, &s.day, &s.provisional, &s.ours, &s.theirs}
+	w.pages = list(r, `SELECT issuer, day, n, after_debit, upto_debit, provisional, ours_jws, theirs_jws, our_lines, our_debits, our_reversals,
+		their_lines, their_debits, their_reversals FROM statement_pages ORDER BY issuer, day, n`, func(p *keptPage) []any {
+		o, t := &p.serviceTotal, &p.bankTotal
+		return []any{&p.other, &p.day, &p.n, &p.after, &p.upto, &p.provisional, &p.fromService, &p.fromBank,
+			&o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals}
 	})
 	w.openBreaks = list(r, `SELECT day, debit, kind, owner FROM breaks WHERE closed_us = 0 ORDER BY day, debit`, func(k *Break) []any {
 		k.Role = w.role

@@ -1,11 +1,13 @@
 package wallet_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -499,11 +501,24 @@ func (b *scriptedBank) statement(h *scriptedHub, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s := wire.Statement{Day: q.Day, Provisional: q.Provisional, Lines: []wire.StatementLine{}, Open: []id.Debit{}}
+	s := wire.Statement{Day: q.Day, Provisional: q.Provisional, After: q.After, Lines: []wire.StatementLine{}, Open: []id.Debit{}}
+	var total wire.StatementTotal
 	for _, l := range b.lines {
 		if clock.Day(clock.FromMicros(l.BookedUs)) == q.Day {
-			s.Lines = append(s.Lines, l)
+			total = total.Add([]wire.StatementLine{l})
+			if s.Covers(l.Debit) {
+				s.Lines = append(s.Lines, l)
+			}
 		}
+	}
+	slices.SortStableFunc(s.Lines, func(a, b wire.StatementLine) int {
+		return cmp.Or(cmp.Compare(a.Debit, b.Debit), cmp.Compare(a.Kind, b.Kind))
+	})
+	if s.CutPage(); !q.Last() && (s.Last() || s.Upto > q.Upto) {
+		s.Narrow(q.Upto)
+	}
+	if s.Last() {
+		s.Total = &total
 	}
 	return b.sign(&s, h), nil
 }

@@ -118,7 +118,8 @@ func (h *fakeHub) routeMoney(t *testing.T, mux *http.ServeMux, service wire.KeyS
 			t.Error(err)
 			return "", nil
 		}
-		return "", &wire.Statement{Day: q.Day, Provisional: q.Provisional, Lines: append([]wire.StatementLine{}, m.lines...), Open: []id.Debit{}}
+		total := wire.StatementTotal{}.Add(m.lines)
+		return "", &wire.Statement{Day: q.Day, Provisional: q.Provisional, Lines: append([]wire.StatementLine{}, m.lines...), Open: []id.Debit{}, Total: &total}
 	})
 }
 

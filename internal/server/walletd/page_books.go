@@ -243,7 +243,7 @@ type exchangeOutput struct {
 type exchangedBody struct {
 	Issuer      string      `json:"issuer"`
 	Provisional bool        `json:"provisional" doc:"The day is not over."`
-	Breaks      []breakBody `json:"breaks"`
+	Breaks      []breakBody `json:"breaks" doc:"At most the first 1000; all are kept."`
 }
 
 type breakBody struct {
@@ -301,11 +301,11 @@ func (s *Server) apiExchange(ctx context.Context, in *exchangeInput) (*exchangeO
 		if err != nil {
 			return nil, err
 		}
-		pair, err := s.wallet.Store.Statement(ctx, issuer, in.Body.Day)
+		page, err := s.wallet.Store.StatementPage(ctx, issuer, in.Body.Day, 0)
 		if err != nil {
 			return nil, err
 		}
-		e := exchangedBody{Issuer: string(issuer), Provisional: pair.Provisional, Breaks: []breakBody{}}
+		e := exchangedBody{Issuer: string(issuer), Provisional: page.Provisional, Breaks: []breakBody{}}
 		for _, b := range breaks {
 			e.Breaks = append(e.Breaks, breakBody{string(b.Debit), b.Line, string(b.Kind), b.Ours, b.Theirs})
 		}

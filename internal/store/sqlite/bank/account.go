@@ -30,8 +30,8 @@ func writeMoney(ctx context.Context, tx *sql.Tx, row ledger.Write) (known bool, 
 		err = addNotice(ctx, tx, w.Notice)
 	case bank.AddChange:
 		err = addChange(ctx, tx, w.Change)
-	case bank.PutBreaks:
-		err = putBreaks(ctx, tx, w)
+	case bank.PutPage:
+		err = putPage(ctx, tx, w)
 	default:
 		return false, nil
 	}
