@@ -253,6 +253,17 @@ func corruptions(h history) []corruption {
 	return all
 }
 
+// copied copies a directory, with keys that only we can read.
+func copied(t *testing.T, from string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "copy")
+	must(t, os.CopyFS(dir, os.DirFS(from)))
+	for _, key := range []string{"bank/0149", "maru"} {
+		must(t, os.Chmod(filepath.Join(dir, "keys", key, "sign.001.json"), 0o600))
+	}
+	return dir
+}
+
 // Whatever is changed alone is found, in the books where it was changed, and named.
 func TestEveryCorruptionIsFoundAndNamed(t *testing.T) {
 	w := newWorld(t)
@@ -264,11 +275,7 @@ func TestEveryCorruptionIsFoundAndNamed(t *testing.T) {
 	}
 	for _, c := range corruptions(h) {
 		t.Run(c.name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "copy")
-			must(t, os.CopyFS(dir, os.DirFS(w.dir)))
-			for _, key := range []string{"bank/0149", "maru"} {
-				must(t, os.Chmod(filepath.Join(dir, "keys", key, "sign.001.json"), 0o600))
-			}
+			dir := copied(t, w.dir)
 			alter(t, filepath.Join(dir, c.file), c.sql...)
 			r, err := audit.Look(t.Context(), dir, w.now)
 			must(t, err)

@@ -281,6 +281,8 @@ type scriptedHub struct {
 
 	// script is asked before each call: do is what the network does with it.
 	script func(call string, debit id.Debit) do
+	// odd is asked before a statement: an error is the bank's answer.
+	odd func(at id.Issuer, day string) error
 }
 
 // do is what happens to one call on the network.
@@ -500,6 +502,11 @@ func (b *scriptedBank) statement(h *scriptedHub, text string) (string, error) {
 	q, err := open[wire.Statement](h, b, text)
 	if err != nil {
 		return "", err
+	}
+	if h.odd != nil {
+		if err := h.odd(b.issuer, q.Day); err != nil {
+			return "", err
+		}
 	}
 	s := wire.Statement{Day: q.Day, Provisional: q.Provisional, After: q.After, Lines: []wire.StatementLine{}, Open: []id.Debit{}}
 	var total wire.StatementTotal
