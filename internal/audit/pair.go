@@ -91,6 +91,7 @@ func (s *statements) compare() Pair {
 	for _, debit := range sortedDebits(s.open) {
 		s.pair.Open = append(s.pair.Open, s.open[debit])
 	}
+	s.settlements(ours)
 	s.sums()
 	return s.pair
 }
@@ -224,6 +225,10 @@ func (s *statements) sums() {
 		}
 	}
 	equal(s.f, "statement", "all days", "what the bank owes and the service claims, open charges apart", s.pair.Owed, s.pair.Claimed+apart)
+	receivable := -s.wallet.accounts[receivable(s.bank.issuer)].balance
+	onTheWay := s.pair.PaidOut - s.pair.Arrived
+	equal(s.f, "settlement", "all days", "the service's receivable: what the bank owes, and what it paid out and has not arrived",
+		s.bank.accounts["service/"+s.wallet.id].balance+onTheWay, receivable+apart)
 }
 
 func sortedDebits(m map[id.Debit]Open) []id.Debit {

@@ -58,18 +58,19 @@ type (
 type walletBooks struct {
 	id, role string
 	*books
-	damage     []string
-	holders    map[string]int // level by subject
-	proofs     map[string]bool
-	devices    map[string]string // by credential
-	links      map[string]walletLink
-	charges    []charge
-	reversals  map[id.Debit]walletReversal
-	payments   []payment
-	codes      map[string]payCode // by payment
-	replies    map[string]bool    // payments that an idempotency key answers
-	pages      []keptPage
-	openBreaks []Break
+	damage      []string
+	holders     map[string]int // level by subject
+	proofs      map[string]bool
+	devices     map[string]string // by credential
+	links       map[string]walletLink
+	charges     []charge
+	reversals   map[id.Debit]walletReversal
+	payments    []payment
+	codes       map[string]payCode // by payment
+	replies     map[string]bool    // payments that an idempotency key answers
+	pages       []keptPage
+	settlements []settlement
+	openBreaks  []Break
 	signer
 	banks      map[string]wire.KeySet // by issuer
 	codeOf     map[string]string      // of banks, by issuer
@@ -122,6 +123,10 @@ func (w *walletBooks) read(r *reader) {
 		return []any{&p.other, &p.day, &p.n, &p.after, &p.upto, &p.provisional, &p.fromService, &p.fromBank,
 			&o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals}
 	})
+	w.settlements = list(r, `SELECT issuer, day, lines, debits, reversals, settlement_jws, announced_us, arrived_us, recorded_by
+		FROM settlements ORDER BY issuer, day`, func(s *settlement) []any {
+		return []any{&s.issuer, &s.day, &s.total.Lines, &s.total.Debits, &s.total.Reversals, &s.text, &s.announced, &s.arrivedUs, &s.by}
+	})
 	w.openBreaks = list(r, `SELECT day, debit, kind, owner FROM breaks WHERE closed_us = 0 ORDER BY day, debit`, func(k *Break) []any {
 		k.Role = w.role
 		return []any{&k.Day, &k.Debit, &k.Kind, &k.Owner}
@@ -161,6 +166,7 @@ func (w *walletBooks) check(f *finder, now time.Time) {
 	w.checkLinks(f, now)
 	w.checkCharges(f, now)
 	w.checkReceivables(f)
+	w.checkSettlements(f, now)
 	w.checkReversals(f, now)
 	w.checkPayments(f)
 	w.checkKinds(f)
@@ -179,9 +185,9 @@ func (w *walletBooks) checkHolders(f *finder) {
 			if _, ok := w.holders[sub]; !ok && a.balance != 0 {
 				f.add("ledger_accounts", a.id, "e-money belongs to a holder", "a row of holders", "none")
 			}
-		case "shop", "receivable":
+		case "shop", "receivable", "settled":
 		default:
-			f.add("ledger_accounts", a.id, "a kind of account that a wallet has", "available, maturing, reversing, shop, receivable", a.kind)
+			f.add("ledger_accounts", a.id, "a kind of account that a wallet has", "available, maturing, reversing, shop, receivable, settled", a.kind)
 		}
 	}
 	for _, sub := range sortedKeys(w.holders) {

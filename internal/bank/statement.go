@@ -53,7 +53,7 @@ const BreakOwner = "reconciliation"
 type StatementPage struct {
 	Service      id.Service
 	Day          string
-	N            int // from 1
+	N            int // from 1; 0 for a page of a settled day, of which only the breaks are kept
 	After, Upto  id.Debit
 	Theirs, Ours string // compact JWS
 	At           time.Time
@@ -89,6 +89,7 @@ type statementDay struct {
 	service  id.Service
 	day      string
 	from, to time.Time
+	now      time.Time
 	over     bool // and rested: nothing can be booked into it any more
 }
 
@@ -97,8 +98,8 @@ func (b *Bank) statementDay(s id.Service, day string) (statementDay, error) {
 	if err != nil {
 		return statementDay{}, fault.New(fault.Invalid, "bank.Statement", err)
 	}
-	to := from.AddDate(0, 0, 1)
-	return statementDay{service: s, day: day, from: from, to: to, over: !b.Now().Before(to.Add(statementRest))}, nil
+	to, now := from.AddDate(0, 0, 1), b.Now()
+	return statementDay{service: s, day: day, from: from, to: to, now: now, over: !now.Before(to.Add(statementRest))}, nil
 }
 
 // Statement takes a page of a service's signed statement of a day, compares it line by line with ours, keeps the
@@ -128,20 +129,36 @@ func (b *Bank) Statement(ctx context.Context, statement string) (ours string, er
 	if !d.over || theirs.Provisional {
 		return wire.Sign(b.Keys.Sign, page)
 	}
-	n, err := b.pageNumber(ctx, d, theirs.After)
-	if err != nil {
-		return "", err
-	}
-	if ours, err = wire.Sign(b.Keys.Sign, page); err != nil {
-		return "", err
-	}
 	theirs.Narrow(page.Upto)
-	return ours, b.Store.Commit(ctx, PutPage{
-		Page: StatementPage{
-			Service: svc.ID, Day: d.day, N: n, After: page.After, Upto: page.Upto, Theirs: statement, Ours: ours, At: b.Now(),
-		},
-		Found: Compare(svc.ID, d.day, page.Lines, theirs.Lines, b.Now()),
-	})
+	return b.keepPage(ctx, d, page, theirs, statement)
+}
+
+// keepPage compares a page of a day that is over and keeps it; the last page of a day that both sides agree on is
+// answered with its settlement.
+func (b *Bank) keepPage(ctx context.Context, d statementDay, ours, theirs *wire.Statement, text string) (string, error) {
+	put := PutPage{
+		Page:  StatementPage{Service: d.service, Day: d.day, After: ours.After, Upto: ours.Upto, Theirs: text, At: d.now},
+		Found: Compare(d.service, d.day, ours.Lines, theirs.Lines, d.now),
+	}
+	settled, err := b.Store.PaidDay(ctx, d.service, d.day)
+	switch {
+	case err == nil: // its pages stay as they were agreed on
+		return b.answerSettled(ctx, settled, put, ours)
+	case fault.Of(err) != fault.NotFound:
+		return "", err
+	}
+	if put.Page.N, err = b.pageNumber(ctx, d, ours.After); err != nil {
+		return "", err
+	}
+	if agreed, err := b.agreed(ctx, d, ours, theirs, put); err != nil {
+		return "", err
+	} else if agreed {
+		return b.settle(ctx, d, ours, put)
+	}
+	if put.Page.Ours, err = wire.Sign(b.Keys.Sign, ours); err != nil {
+		return "", err
+	}
+	return put.Page.Ours, b.Store.Commit(ctx, put)
 }
 
 // statementPage is our own page of what a service asks for.
@@ -151,7 +168,7 @@ func (b *Bank) statementPage(ctx context.Context, d statementDay, asked *wire.St
 		return nil, err
 	}
 	page := &wire.Statement{
-		Header: b.header(d.service, b.Now()), Day: d.day, Provisional: !d.over, After: asked.After, Lines: lines, Open: []id.Debit{},
+		Header: b.header(d.service, d.now), Day: d.day, Provisional: !d.over, After: asked.After, Lines: lines, Open: []id.Debit{},
 	}
 	page.CutPage()
 	if !asked.Last() && (page.Last() || page.Upto > asked.Upto) {

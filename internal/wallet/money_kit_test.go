@@ -307,14 +307,16 @@ type scriptedBank struct {
 	reversed map[string]string
 	lines    []wire.StatementLine
 	book     money.Yen
-	debits   int // orders judged
+	debits   int                                    // orders judged
+	settles  func(wire.Settlement) *wire.Settlement // what it signs at the end of a day; nil: nothing
+	settled  map[string]string                      // by day
 }
 
 func newScriptedHub(c *timer, service wire.Register, issuers ...id.Issuer) *scriptedHub {
 	h := &scriptedHub{clock: c, service: service, banks: map[id.Issuer]*scriptedBank{}}
 	for _, i := range issuers {
 		h.banks[i] = &scriptedBank{issuer: i, key: wire.GenerateKey(), money: map[id.Link]money.Yen{}, devices: map[id.Link]wire.Device{},
-			shut: map[id.Link]string{}, answers: map[id.Debit]string{}, amounts: map[id.Debit]money.Yen{}, orders: map[id.Debit]string{}, reversed: map[string]string{}}
+			shut: map[id.Link]string{}, answers: map[id.Debit]string{}, amounts: map[id.Debit]money.Yen{}, orders: map[id.Debit]string{}, reversed: map[string]string{}, settled: map[string]string{}}
 	}
 	return h
 }
@@ -526,6 +528,12 @@ func (b *scriptedBank) statement(h *scriptedHub, text string) (string, error) {
 	}
 	if s.Last() {
 		s.Total = &total
+		if !s.Provisional && b.settles != nil {
+			if b.settled[q.Day] == "" {
+				b.settled[q.Day] = b.sign(b.settles(wire.Settlement{Day: q.Day, Total: total}), h)
+			}
+			s.Settlement = b.settled[q.Day]
+		}
 	}
 	return b.sign(&s, h), nil
 }

@@ -30,7 +30,7 @@ type Break struct {
 	Issuer   id.Issuer
 	Day      string // Japanese date
 	Debit    id.Debit
-	Line     string // "debit", "reversal", "total" of a day; "" where it is not about a statement
+	Line     string // "debit", "reversal", "total" or "settlement" of a day; "" where it is not about a statement
 	Kind     BreakKind
 	Ours     string // what we have, in words for staff
 	Theirs   string
@@ -72,16 +72,23 @@ type StatementPage struct {
 // Last says whether the page ends the day.
 func (p StatementPage) Last() bool { return p.N > 0 && p.Upto == "" }
 
+// FinalDay is a day that was exchanged whole, after it was over.
+type FinalDay struct {
+	Day          string
+	Ours, Theirs wire.StatementTotal // then
+	Announced    bool                // the bank has signed its settlement
+}
+
 // PutStatement writes a page behind the one it follows; what followed before goes. One that follows no page is a
-// fault.Conflict. A provisional one leaves a final day as it is.
+// fault.Conflict. A provisional one leaves a final day as it is, and any an announced one.
 type PutStatement struct{ Page StatementPage }
 
 // StatementStore keeps what was exchanged with banks, and what differed.
 type StatementStore interface {
 	// StatementPage is a page of a day as it was last exchanged; n 0 is the last one so far.
 	StatementPage(ctx context.Context, issuer id.Issuer, day string, n int) (StatementPage, error)
-	// FinalDays lists the days that were exchanged with a bank whole, after they were over, with our total then.
-	FinalDays(ctx context.Context, issuer id.Issuer) (map[string]wire.StatementTotal, error)
+	// FinalDays lists the days that were exchanged with a bank whole, after they were over, newest first.
+	FinalDays(ctx context.Context, issuer id.Issuer) ([]FinalDay, error)
 	// StatementLines lists at most n of a bank's booked debits and reversals with a booked time from..to (to
 	// excluded), of debits behind one, ordered by Debit, then Kind.
 	StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error)

@@ -110,6 +110,13 @@ func (w *Wallet) exchangePage(ctx context.Context, d statementDay, before Statem
 			Ours: describeTotal(page.TheirTotal), Theirs: describeTotal(*theirs.Total)})
 	}
 	rows := []ledger.Write{PutStatement{page}}
+	if theirs.Settlement != "" && !theirs.Provisional {
+		put, contradicts, err := w.announced(ctx, d, page.OurTotal, theirs.Settlement)
+		if err != nil {
+			return before, nil, err
+		}
+		rows, breaks = append(rows, put...), append(breaks, contradicts...)
+	}
 	for i := range breaks {
 		breaks[i].Evidence = reply
 		row := w.newBreak(breaks[i])

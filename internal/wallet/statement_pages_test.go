@@ -253,7 +253,7 @@ func TestSweepGoesOnWithOtherDaysAndBanks(t *testing.T) {
 	if err := w.SweepStatements(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if days, err := w.store.FinalDays(t.Context(), bankA); err != nil || len(days) != 1 || days[second].Lines != 1 {
+	if days, err := w.store.FinalDays(t.Context(), bankA); err != nil || len(days) != 1 || days[0].Day != second || days[0].Ours.Lines != 1 {
 		t.Errorf("the odd day keeps the next one waiting: %v, %v", days, err)
 	}
 	w.banks.odd = nil

@@ -123,9 +123,13 @@ func (w *Wallet) SweepStatements(ctx context.Context) error {
 // sweepBank exchanges what is due with one bank. One that cannot be reached is left until next time; a day that
 // fails for another reason keeps no later one waiting.
 func (w *Wallet) sweepBank(ctx context.Context, issuer id.Issuer, first string) error {
-	final, err := w.Store.FinalDays(ctx, issuer)
+	days, err := w.Store.FinalDays(ctx, issuer)
 	if err != nil {
 		return err
+	}
+	final := make(map[string]FinalDay, len(days))
+	for _, d := range days {
+		final[d.Day] = d
 	}
 	for _, day := range daysTo(first, clock.Day(w.Now().Add(-dayWindow-statementRest))) {
 		if due, err := w.statementDue(ctx, issuer, day, final); err != nil {
@@ -143,8 +147,9 @@ func (w *Wallet) sweepBank(ctx context.Context, issuer id.Issuer, first string) 
 	return nil
 }
 
-// statementDue says whether a day that is over wants an exchange: it had none, or our books of it have changed.
-func (w *Wallet) statementDue(ctx context.Context, issuer id.Issuer, day string, final map[string]wire.StatementTotal) (bool, error) {
+// statementDue says whether a day that is over wants an exchange: it had none, or it is not settled and our books of
+// it have changed.
+func (w *Wallet) statementDue(ctx context.Context, issuer id.Issuer, day string, final map[string]FinalDay) (bool, error) {
 	d, err := w.statementDay(issuer, day)
 	if err != nil {
 		return false, err
@@ -154,8 +159,11 @@ func (w *Wallet) statementDue(ctx context.Context, issuer id.Issuer, day string,
 		wait, err := w.stillMoving(ctx, d)
 		return !wait, err
 	}
+	if then.Announced {
+		return false, nil
+	}
 	now, err := w.Store.StatementTotal(ctx, issuer, d.from, d.to)
-	return now != then, err
+	return now != then.Ours, err
 }
 
 // stillMoving says whether a day should wait for charges of it that have no end yet: a day at the longest.

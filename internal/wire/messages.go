@@ -225,6 +225,10 @@ type Statement struct {
 	Lines       []StatementLine `json:"lines"`           // ordered by Debit, then Kind
 	Open        []id.Debit      `json:"open"`            // charges without an end (of the service only)
 	Total       *StatementTotal `json:"total,omitempty"` // of the whole day, on its last page
+
+	// Settlement is the compact JWS of the day's Settlement, on the last page of the bank's, once the day is
+	// agreed on; always the same bytes.
+	Settlement string `json:"settlement,omitempty"`
 }
 
 // StatementTotal is what the lines of a day come to.
@@ -232,6 +236,13 @@ type StatementTotal struct {
 	Lines     int       `json:"lines"`
 	Debits    money.Yen `json:"debits"`
 	Reversals money.Yen `json:"reversals"`
+}
+
+// Settlement is the bank's word that both sides agree on a day and that it has booked its net as paid out (M8).
+type Settlement struct {
+	Header
+	Day   string         `json:"day"`
+	Total StatementTotal `json:"total"` // of both sides; the service owes the bank where reversals are more than debits
 }
 
 // StatementLine is one booked debit or reversal.
@@ -257,3 +268,4 @@ func (*Resolve) Typ() string         { return "kozamori-resolve+jwt" }
 func (*Reversal) Typ() string        { return "kozamori-reversal+jwt" }
 func (*ReversalReceipt) Typ() string { return "kozamori-reversal-receipt+jwt" }
 func (*Statement) Typ() string       { return "kozamori-statement+jwt" }
+func (*Settlement) Typ() string      { return "kozamori-settlement+jwt" }

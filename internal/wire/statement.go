@@ -76,6 +76,14 @@ func (t StatementTotal) Add(lines []StatementLine) StatementTotal {
 // Net is what the bank owes the service for the day; negative where the service owes the bank.
 func (t StatementTotal) Net() money.Yen { return t.Debits - t.Reversals }
 
+func (m *Settlement) check() error {
+	err := checkDate("day", m.Day)
+	if m.Total.Lines < 0 {
+		err = errors.Join(err, errors.New("fewer lines than none"))
+	}
+	return err
+}
+
 func (m *Statement) checkRange() error {
 	var err error
 	for _, f := range []field{{"after", string(m.After)}, {"upto", string(m.Upto)}} {
@@ -83,7 +91,7 @@ func (m *Statement) checkRange() error {
 			err = errors.Join(err, checkFields(f))
 		}
 	}
-	if m.Upto != "" && (m.Upto <= m.After || m.Total != nil) {
+	if m.Upto != "" && (m.Upto <= m.After || m.Total != nil || m.Settlement != "") {
 		err = errors.Join(err, errors.New("upto is not behind after, or the total comes too early"))
 	}
 	for _, l := range m.Lines {

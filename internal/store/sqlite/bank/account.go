@@ -32,6 +32,8 @@ func writeMoney(ctx context.Context, tx *sql.Tx, row ledger.Write) (known bool, 
 		err = addChange(ctx, tx, w.Change)
 	case bank.PutPage:
 		err = putPage(ctx, tx, w)
+	case bank.AddPaidDay:
+		err = addPaidDay(ctx, tx, w.Day)
 	default:
 		return false, nil
 	}

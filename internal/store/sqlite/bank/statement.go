@@ -59,6 +59,9 @@ func (s *Store) PageUpto(ctx context.Context, svc id.Service, day string, upto i
 // putPage keeps a page behind the one it follows, with the breaks that it shows.
 func putPage(ctx context.Context, tx *sql.Tx, w bank.PutPage) error {
 	p := w.Page
+	if p.N == 0 {
+		return putBreaks(ctx, tx, p, w.Found)
+	}
 	if p.N > 1 {
 		res, err := tx.ExecContext(ctx, `UPDATE statement_page SET n = n WHERE service = ?1 AND day = ?2 AND n = ?3 - 1 AND upto_debit = ?4 AND ?4 <> ''`,
 			p.Service, p.Day, p.N, p.After)
@@ -114,4 +117,32 @@ func (s *Store) Breaks(ctx context.Context) ([]bank.Break, error) {
 		b.FoundAt = moment(found)
 		return b, err
 	})
+}
+
+// addPaidDay keeps a settlement, where the pages of its day reach from the start to the end and no break is open.
+func addPaidDay(ctx context.Context, tx *sql.Tx, d bank.PaidDay) error {
+	res, err := tx.ExecContext(ctx, `INSERT INTO settlement (service, day, lines, debits, reversals, at_us, signed)
+		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+		WHERE EXISTS (SELECT 1 FROM statement_page WHERE service = ?1 AND day = ?2 AND upto_debit = '')
+			AND NOT EXISTS (SELECT 1 FROM break WHERE service = ?1 AND day = ?2 AND cleared_us = 0)
+			AND NOT EXISTS (SELECT 1 FROM settlement WHERE service = ?1 AND day = ?2)`,
+		d.Service, d.Day, d.Total.Lines, d.Total.Debits, d.Total.Reversals, us(d.At), d.Text)
+	return conditional("addPaidDay", res, err)
+}
+
+// PaidDay implements bank.SettlementStore.
+func (s *Store) PaidDay(ctx context.Context, svc id.Service, day string) (bank.PaidDay, error) {
+	var d bank.PaidDay
+	var at int64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT service, day, lines, debits, reversals, at_us, signed FROM settlement
+		WHERE service = ?1 AND day = ?2`, svc, day).Scan(&d.Service, &d.Day, &d.Total.Lines, &d.Total.Debits, &d.Total.Reversals, &at, &d.Text)
+	d.At = moment(at)
+	return d, readErr("PaidDay", err)
+}
+
+// OpenBreaksUpto implements bank.SettlementStore.
+func (s *Store) OpenBreaksUpto(ctx context.Context, svc id.Service, day string, upto id.Debit) (n int, err error) {
+	err = s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM break WHERE service = ?1 AND day = ?2 AND cleared_us = 0 AND debit <= ?3`,
+		svc, day, upto).Scan(&n)
+	return n, readErr("OpenBreaksUpto", err)
 }

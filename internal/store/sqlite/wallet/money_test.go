@@ -204,7 +204,24 @@ func TestFinalStatementStays(t *testing.T) {
 			t.Errorf("after %+v: %+v, %v", step, got, err)
 		}
 	}
-	if days, err := s.FinalDays(t.Context(), "https://bank"); err != nil || len(days) != 1 || days["2026-11-23"] != (wire.StatementTotal{Lines: 3, Debits: 7, Reversals: 3}) {
+	if days, err := s.FinalDays(t.Context(), "https://bank"); err != nil || len(days) != 1 || days[0].Day != "2026-11-23" || days[0].Announced || days[0].Ours != (wire.StatementTotal{Lines: 3, Debits: 7, Reversals: 3}) {
+		t.Errorf("%v, %v", days, err)
+	}
+	// What the bank has settled stays as it was agreed on.
+	settled := wallet.Settlement{Issuer: "https://bank", Day: "2026-11-23", Text: "s", AnnouncedAt: at}
+	if err := s.Commit(t.Context(), wallet.PutSettlement{Settlement: settled}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), wallet.PutSettlement{Settlement: settled}); fault.Of(err) != fault.Conflict {
+		t.Errorf("settled twice: %v", err)
+	}
+	if err := put(1, "", "", false, "x"); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.StatementPage(t.Context(), "https://bank", "2026-11-23", 0); err != nil || got.Ours != "6" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if days, err := s.FinalDays(t.Context(), "https://bank"); err != nil || len(days) != 1 || !days[0].Announced {
 		t.Errorf("%v, %v", days, err)
 	}
 }

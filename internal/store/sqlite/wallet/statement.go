@@ -14,15 +14,16 @@ import (
 )
 
 // putStatement keeps a page behind the one it follows, in the place of all that followed before. A day that is over
-// never gives way to one that was not.
+// never gives way to one that was not, one whose settlement is announced to none.
 func putStatement(ctx context.Context, tx *sql.Tx, p wallet.StatementPage) error {
-	var final, follows bool
+	var announced, final, follows bool
 	err := tx.QueryRowContext(ctx, `SELECT
+		EXISTS (SELECT 1 FROM settlements WHERE issuer = ?1 AND day = ?2),
 		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = ?1 AND day = ?2 AND provisional = 0),
 		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = ?1 AND day = ?2 AND n = ?3 - 1 AND upto_debit = ?4 AND provisional = ?5)`,
-		p.Issuer, p.Day, p.N, p.After, p.Provisional).Scan(&final, &follows)
+		p.Issuer, p.Day, p.N, p.After, p.Provisional).Scan(&announced, &final, &follows)
 	switch {
-	case err != nil || final && p.Provisional:
+	case err != nil || announced || final && p.Provisional:
 		return err
 	case p.N == 1 && p.After != "", p.N > 1 && (p.After == "" || !follows):
 		return fault.New(fault.Conflict, "store.wallet.PutStatement", fmt.Errorf("page %d of %s does not follow", p.N, p.Day))
@@ -54,19 +55,13 @@ func (s *Store) StatementPage(ctx context.Context, issuer id.Issuer, day string,
 }
 
 // FinalDays implements wallet.StatementStore.
-func (s *Store) FinalDays(ctx context.Context, issuer id.Issuer) (map[string]wire.StatementTotal, error) {
-	type final struct {
-		day   string
-		total wire.StatementTotal
-	}
-	rows, err := all(ctx, s, "FinalDays", func(r moneyRow) (f final, err error) {
-		return f, r.Scan(&f.day, &f.total.Lines, &f.total.Debits, &f.total.Reversals)
-	}, `SELECT day, our_lines, our_debits, our_reversals FROM statement_pages WHERE issuer = ?1 AND provisional = 0 AND upto_debit = ''`, issuer)
-	days := make(map[string]wire.StatementTotal, len(rows))
-	for _, f := range rows {
-		days[f.day] = f.total
-	}
-	return days, err
+func (s *Store) FinalDays(ctx context.Context, issuer id.Issuer) ([]wallet.FinalDay, error) {
+	return all(ctx, s, "FinalDays", func(r moneyRow) (d wallet.FinalDay, err error) {
+		o, t := &d.Ours, &d.Theirs
+		return d, r.Scan(&d.Day, &o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals, &d.Announced)
+	}, `SELECT p.day, p.our_lines, p.our_debits, p.our_reversals, p.their_lines, p.their_debits, p.their_reversals, s.day IS NOT NULL
+		FROM statement_pages AS p LEFT JOIN settlements AS s ON s.issuer = p.issuer AND s.day = p.day
+		WHERE p.issuer = ?1 AND p.provisional = 0 AND p.upto_debit = '' ORDER BY p.day DESC`, issuer)
 }
 
 // statementLines are a bank's (?1) lines with a booked time from ?2, before ?3, as a statement orders them.
