@@ -88,14 +88,10 @@ func (s *stage) copyRow(t *testing.T, n int, table, key, of string, parts ...str
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	for _, q := range []string{
-		`CREATE TEMP TABLE copied AS SELECT * FROM ` + table + ` WHERE ` + key + ` = '` + of + `'`,
-		fmt.Sprintf(`INSERT INTO copied WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT copied.* FROM copied, n`, n),
-		`DELETE FROM copied WHERE rowid = 1`,
-		`UPDATE copied SET ` + key + ` = printf('deb_%026d', rowid)`,
-		`INSERT INTO ` + table + ` SELECT * FROM copied`,
-	} {
-		_, err := db.ExecContext(t.Context(), q)
-		must(t, err)
-	}
+	columns := rows(t, db, func(r *sql.Rows) (name string, err error) { return name, r.Scan(&name) }, `SELECT name FROM pragma_table_info(?)`, table)
+	values := strings.Join(columns, ", ")
+	_, err = db.ExecContext(t.Context(), fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO %s (%s) SELECT %s FROM %s, n WHERE %s = ?2`,
+		table, values, strings.Replace(", "+values, ", "+key+",", ", printf('deb_%026d', i),", 1)[2:], table, key), n, of)
+	must(t, err)
 }
