@@ -47,7 +47,9 @@ func (w *world) busyDay(people, each int) (day string) {
 	}
 	must(w.t, g.Wait())
 	w.forward(34 * time.Hour)
+	begun := time.Now()
 	must(w.t, w.wallet.SweepStatements(w.t.Context()))
+	w.t.Logf("the sweep took %s", time.Since(begun).Round(time.Millisecond))
 	return day
 }
 

@@ -184,3 +184,30 @@ func TestPageMustBeAPage(t *testing.T) {
 		}
 	}
 }
+
+// What a service can have us keep of one of its days has bounds: pages, and breaks.
+func TestDayIsBoundedAtTheBank(t *testing.T) {
+	w := newTeller(t)
+	w.time = w.time.Add(24 * time.Hour)
+	var rows []ledger.Write
+	after := id.Debit("")
+	for n := range wire.MaxStatementPages {
+		upto := id.Debit(fmt.Sprintf("deb_%026d", n))
+		rows = append(rows, bank.PutPage{Page: bank.StatementPage{Service: maru, Day: busyDay, N: n + 1, After: after, Upto: upto, At: w.time}})
+		after = upto
+	}
+	must(t, w.store.Commit(t.Context(), rows...))
+	if _, err := w.page(nil, after, ""); fault.Of(err) != fault.Invalid {
+		t.Errorf("a day without end: %v", err)
+	}
+	found := make([]bank.Break, bank.MaxBreaks+1)
+	for i := range found {
+		found[i] = bank.Break{Service: maru, Day: busyDay, Debit: id.Debit(fmt.Sprintf("deb_%026d", i)), Kind: "debit", What: bank.MissingHere, Owner: "o", FoundAt: w.time}
+	}
+	if err := w.store.Commit(t.Context(), bank.PutPage{Page: bank.StatementPage{Service: maru, Day: busyDay, N: 1, At: w.time}, Found: found}); fault.Of(err) != fault.Refused {
+		t.Errorf("breaks without end: %v", err)
+	}
+	if n := len(w.openBreaks()); n != 0 {
+		t.Errorf("%d of them are kept", n)
+	}
+}

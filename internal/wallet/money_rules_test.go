@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
@@ -259,5 +260,13 @@ func TestDaysTo(t *testing.T) {
 	}
 	if got := daysTo("2026-12-02", "2026-12-01"); got != nil {
 		t.Errorf("%v", got)
+	}
+}
+
+// A bank that goes on for ever is not followed.
+func TestDayIsBoundedAtTheService(t *testing.T) {
+	at := StatementPage{N: wire.MaxStatementPages, Upto: "deb_1"}
+	if _, err := new(Wallet).exchangeFrom(t.Context(), statementDay{day: "2026-11-23"}, at); fault.Of(err) != fault.Invalid {
+		t.Errorf("%v", err)
 	}
 }
