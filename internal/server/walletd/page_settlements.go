@@ -41,7 +41,7 @@ type notAgreedRow struct {
 	Ours, Theirs money.Yen
 }
 
-// owing lists every bank of the configuration and every other one that was charged.
+// owing lists the banks with which there is something to settle, or was.
 func (s *Server) owing(ctx context.Context) ([]owingRow, error) {
 	charged, err := s.wallet.Store.BanksCharged(ctx)
 	if err != nil {
@@ -55,6 +55,9 @@ func (s *Server) owing(ctx context.Context) ([]owingRow, error) {
 		o, err := s.wallet.OwingOf(ctx, issuer, settlementsShown)
 		if err != nil {
 			return nil, err
+		}
+		if o.Owed == 0 && o.MayCome == 0 && len(o.Settlements)+len(o.NotAgreed) == 0 {
+			continue
 		}
 		row := owingRow{Owing: o, Host: hostOf(string(issuer)), Tight: o.Room() < o.Cap/5}
 		for _, v := range o.Settlements {

@@ -116,6 +116,7 @@ var moneyTexts = web.Texts{
 	"books.own":          {JA: "自分が担当する", EN: "Take over"},
 	"books.close":        {JA: "閉じる", EN: "Close"},
 	"books.owing":        {JA: "銀行との精算", EN: "Settlement with banks"},
+	"books.owing.none":   {JA: "精算するものはありません。", EN: "Nothing to settle."},
 	"books.owed":         {JA: "未精算", EN: "Not settled"},
 	"books.maycome":      {JA: "結果待ちのチャージ", EN: "Charges without an end"},
 	"books.cap":          {JA: "上限（M8）", EN: "Cap (M8)"},
