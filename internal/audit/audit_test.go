@@ -37,8 +37,8 @@ func TestCleanBooksAgree(t *testing.T) {
 		t.Fatalf("pairs: %+v", r.Pairs)
 	}
 	p := r.Pairs[0]
-	if p.Owed != 30_000 || p.Claimed != 30_000 {
-		t.Errorf("owed %d, claimed %d", p.Owed, p.Claimed)
+	if p.Owed != 30_000 || p.Claimed != 30_000 || p.PaidOut != 23_000 || p.Arrived != 3_000 {
+		t.Errorf("owed %d, claimed %d, paid out %d, arrived %d", p.Owed, p.Claimed, p.PaidOut, p.Arrived)
 	}
 	var debits, reversals, provisional int
 	for _, d := range p.Days {
@@ -233,9 +233,40 @@ func corruptions(h history) []corruption {
 		pair("the bank signs another amount", atBank, "statement", "M8", `UPDATE debit SET amount = 19999 WHERE id = '$done'`),
 		pair("another time", atWallet, "statement", "M8", `UPDATE charges SET booked_us = booked_us + 1 WHERE debit = '$done'`),
 		pair("sums differ", atBank, "statement", "open charges apart", `UPDATE debit SET amount = 19999 WHERE id = '$done'`),
-		pair("a signed day changed", atBank, "statements", "has changed what it had signed", `UPDATE debit SET amount = 19999 WHERE id = '$done'`),
-		pair("a signed day grew", atBank, "statements", "has added to a day that was over", `INSERT INTO debit SELECT service, 'deb_late', link, account, order_hash, amount, wallet_account, outcome, rule, reason, decided_us, receipt, 0 FROM debit WHERE id = '$done'`),
-		pair("an exchanged statement forged", atWallet, "statements", "signature", `UPDATE statements SET theirs_jws = ours_jws`),
+		pair("a signed day changed", atBank, "statement_pages", "has changed what it had signed", `UPDATE debit SET amount = 19999 WHERE id = '$done'`),
+		pair("a signed day grew", atBank, "statement_pages", "has added to a day that was over", `INSERT INTO debit SELECT service, 'deb_late', link, account, order_hash, amount, wallet_account, outcome, rule, reason, decided_us, receipt, 0 FROM debit WHERE id = '$done'`),
+		pair("a signed day changed, at the bank", atBank, "statement_page", "has changed what it had signed", `UPDATE debit SET amount = 19999 WHERE id = '$done'`),
+		pair("an exchanged statement forged", atWallet, "statement_pages", "signature", `UPDATE statement_pages SET theirs_jws = ours_jws`),
+		pair("an exchanged statement forged, at the bank", atBank, "statement_page", "signature", `UPDATE statement_page SET theirs = ours`),
+		pair("a page of another day", atWallet, "statement_pages", "is of that day", `UPDATE statement_pages SET day = '2026-11-18' WHERE day = '2026-11-20'`),
+		pair("a page taken out", atWallet, "statement_pages", "begins where the one before ends", `UPDATE statement_pages SET n = 2`),
+		pair("a page said to end earlier", atBank, "statement_page", "is of that page", `UPDATE statement_page SET upto_debit = '$done'`),
+		pair("lines counted wrong", atWallet, "statement_pages", "come to up to here", `UPDATE statement_pages SET their_debits = their_debits + 1`),
+		// What was settled.
+		bank("a settlement of another amount", "settlement", "what was settled", `UPDATE settlement SET debits = debits + 1 WHERE day = '2026-11-21'`),
+		bank("a settlement without its transfer", "settlement", "its transfer", `DELETE FROM ledger_legs WHERE transfer = 'settlement/maru/2026-11-21'`),
+		bank("a settlement forged", "settlement", "signature", `UPDATE settlement SET signed = replace(signed, substr(signed, -10), 'AAAAAAAAAA') WHERE day = '2026-11-21'`),
+		bank("a settlement of another day", "settlement", "what was signed", `UPDATE settlement SET signed = (SELECT signed FROM settlement WHERE day = '2026-11-20') WHERE day = '2026-11-21'`),
+		bank("a settlement row gone", "ledger_transfers", "a settlement has its row", `DELETE FROM settlement WHERE day = '2026-11-21'`),
+		bank("a day settled twice", "ledger_transfers", "a settlement has its row", `INSERT INTO ledger_transfers SELECT id || ' again', is_hold, kind, gate, device, limits, memo, is_final, digest, at_us, outcome, r_account, r_limit, r_window, r_left, r_reason, r_until_us FROM ledger_transfers WHERE id = 'settlement/maru/2026-11-21'`,
+			`INSERT INTO ledger_legs SELECT transfer || ' again', n, debit, credit, amount FROM ledger_legs WHERE transfer = 'settlement/maru/2026-11-21'`),
+		bank("a day settled before its end", "settlement", "before it is over", `UPDATE settlement SET at_us = at_us - 2*86400000000 WHERE day = '2026-11-21'`),
+		bank("a day settled with a break", "settlement", "no day with a break", `INSERT INTO break VALUES ('maru', '2026-11-21', '$done', 'debit', 'differs', 1, 2, 'o', 1, 0)`),
+		bank("a day settled before its break was cleared", "settlement", "no day with a break", `INSERT INTO break VALUES ('maru', '2026-11-21', '$done', 'debit', 'differs', 1, 2, 'o', 1, (SELECT at_us + 1 FROM settlement WHERE day = '2026-11-21'))`),
+		bank("a day settled that was not compared", "settlement", "compared to its end", `DELETE FROM statement_page WHERE day = '2026-11-21'`),
+		bank("nostro", "ledger_accounts", "what was paid out", `UPDATE ledger_accounts SET balance = balance + 1 WHERE id = 'nostro'`),
+		bank("settlement of a service, after it was paid", "ledger_accounts", "what the bank owes", `UPDATE ledger_accounts SET balance = balance + 1 WHERE id = 'service/maru'`),
+		maru("an arrival that nobody saw", "settlements", "who has seen", `UPDATE settlements SET recorded_by = '' WHERE day = '2026-11-20'`),
+		maru("an arrival without its transfer", "settlements", "its transfer", `UPDATE settlements SET arrived_us = 1, recorded_by = 'staff' WHERE day = '2026-11-21'`),
+		maru("an arrival forgotten", "ledger_transfers", "an arrival has its row", `UPDATE settlements SET arrived_us = 0, recorded_by = '' WHERE day = '2026-11-20'`),
+		maru("an announcement of another amount", "settlements", "what was settled", `UPDATE settlements SET debits = debits + 1 WHERE day = '2026-11-21'`),
+		maru("an announcement forged", "settlements", "signature", `UPDATE settlements SET settlement_jws = 'a.b.c' WHERE day = '2026-11-21'`),
+		maru("what has arrived", "ledger_accounts", "what has arrived", `UPDATE ledger_accounts SET balance = balance + 1 WHERE kind = 'settled'`),
+		maru("receivable after an arrival", "ledger_accounts", "and what has arrived", `UPDATE ledger_accounts SET balance = balance - 3000 WHERE kind = 'receivable'`),
+		pair("an announcement that is not the bank's", atWallet, "settlements", "the bank's own", `UPDATE settlements SET settlement_jws = (SELECT settlement_jws FROM settlements WHERE day = '2026-11-20') WHERE day = '2026-11-21'`),
+		pair("a settlement that the bank takes back", atBank, "settlements", "the bank's own", `DELETE FROM settlement WHERE day = '2026-11-21'`),
+		pair("a settlement of what the service lacks", atWallet, "settlement", "the service has of the day", `DELETE FROM charges WHERE debit = '$done'`),
+		pair("money on the way that is nobody's", atBank, "settlement", "has not arrived", `UPDATE ledger_accounts SET balance = balance - 1 WHERE id = 'service/maru'`),
 		{"hub lost an event", atHub, []string{`DELETE FROM events WHERE seq = 1`}, "hub", "events", "without a gap"},
 		{"hub routed over nothing", atHub, []string{`DELETE FROM links`}, "hub", "debits", "routed over"},
 	}
@@ -245,6 +276,17 @@ func corruptions(h history) []corruption {
 		}
 	}
 	return all
+}
+
+// copied copies a directory, with keys that only we can read.
+func copied(t *testing.T, from string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "copy")
+	must(t, os.CopyFS(dir, os.DirFS(from)))
+	for _, key := range []string{"bank/0149", "maru"} {
+		must(t, os.Chmod(filepath.Join(dir, "keys", key, "sign.001.json"), 0o600))
+	}
+	return dir
 }
 
 // Whatever is changed alone is found, in the books where it was changed, and named.
@@ -258,11 +300,7 @@ func TestEveryCorruptionIsFoundAndNamed(t *testing.T) {
 	}
 	for _, c := range corruptions(h) {
 		t.Run(c.name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "copy")
-			must(t, os.CopyFS(dir, os.DirFS(w.dir)))
-			for _, key := range []string{"bank/0149", "maru"} {
-				must(t, os.Chmod(filepath.Join(dir, "keys", key, "sign.001.json"), 0o600))
-			}
+			dir := copied(t, w.dir)
 			alter(t, filepath.Join(dir, c.file), c.sql...)
 			r, err := audit.Look(t.Context(), dir, w.now)
 			must(t, err)

@@ -50,6 +50,18 @@ type (
 		receipt     string
 	}
 
+	paidDay struct {
+		service, day string
+		total        wire.StatementTotal
+		atUs         int64
+		text         string
+	}
+
+	bankBreak struct {
+		service, day, debit string
+		foundUs, clearedUs  int64
+	}
+
 	evidence struct {
 		seq                          int64
 		kind, request, link, account string
@@ -69,6 +81,9 @@ type bankBooks struct {
 	reversals  []bankReversal
 	evidence   []evidence
 	changes    []string // signed answers to link changes, by service
+	pages      []keptPage
+	paid       []paidDay
+	breaks     []bankBreak
 	openBreaks []Break
 	signer
 	signatures int
@@ -107,6 +122,16 @@ func (b *bankBooks) read(r *reader) {
 		func(e *evidence) []any {
 			return []any{&e.seq, &e.kind, &e.request, &e.link, &e.account, &e.atUs, &e.jws, &e.prev, &e.hash}
 		})
+	b.pages = list(r, `SELECT service, day, n, after_debit, upto_debit, theirs, ours FROM statement_page ORDER BY service, day, n`,
+		func(p *keptPage) []any {
+			return []any{&p.other, &p.day, &p.n, &p.after, &p.upto, &p.fromService, &p.fromBank}
+		})
+	b.paid = list(r, `SELECT service, day, lines, debits, reversals, at_us, signed FROM settlement ORDER BY service, day`, func(p *paidDay) []any {
+		return []any{&p.service, &p.day, &p.total.Lines, &p.total.Debits, &p.total.Reversals, &p.atUs, &p.text}
+	})
+	b.breaks = list(r, `SELECT service, day, debit, found_us, cleared_us FROM break`, func(k *bankBreak) []any {
+		return []any{&k.service, &k.day, &k.debit, &k.foundUs, &k.clearedUs}
+	})
 	b.openBreaks = list(r, `SELECT day, debit, what, owner FROM break WHERE cleared_us = 0 ORDER BY day, debit`,
 		func(k *Break) []any { k.Role = b.role; return []any{&k.Day, &k.Debit, &k.Kind, &k.Owner} })
 }
@@ -144,6 +169,7 @@ func (b *bankBooks) check(f *finder, now time.Time) {
 	b.checkReversals(f, now)
 	b.checkCash(f)
 	b.checkServices(f)
+	b.checkPaid(f, now)
 	b.checkLinks(f)
 	b.checkEvidence(f, now)
 	b.signatures = f.verified
@@ -191,7 +217,7 @@ func (b *bankBooks) checkCash(f *finder) {
 		}
 		var from, to string
 		switch t.kind {
-		case "debit", "reversal":
+		case "debit", "reversal", "settlement":
 			continue // judged with their rows
 		case "opening", "cash_in":
 			from, to = "cash", "deposit"
@@ -199,7 +225,7 @@ func (b *bankBooks) checkCash(f *finder) {
 			from, to = "deposit", "cash"
 		}
 		if len(t.legs) != 1 || t.hold || b.accounts[t.legs[0].debit].kind != from || b.accounts[t.legs[0].credit].kind != to || from == "" {
-			f.add("ledger_transfers", t.id, "a kind of transfer that a bank makes", "cash or a debit or a reversal", t)
+			f.add("ledger_transfers", t.id, "a kind of transfer that a bank makes", "cash, a debit, a reversal or a settlement", t)
 		}
 	}
 }
@@ -220,6 +246,11 @@ func (b *bankBooks) checkServices(f *finder) {
 			}
 		}
 	}
+	var out money.Yen
+	for _, p := range b.paid {
+		owed[p.service] -= p.net()
+		out += p.net()
+	}
 	for s := range owed {
 		if _, ok := b.accounts["service/"+s]; !ok {
 			f.add("ledger_accounts", "service/"+s, "the account of a service that has debits", "an account", "none")
@@ -228,7 +259,9 @@ func (b *bankBooks) checkServices(f *finder) {
 	for _, a := range sorted(b.accounts) {
 		switch a.kind {
 		case "settlement":
-			equal(f, "ledger_accounts", a.id, "what the bank owes, from debits and reversals", owed[unprefixed(a.id, "service/")], a.balance)
+			equal(f, "ledger_accounts", a.id, "what the bank owes, from debits, reversals and settlements", owed[unprefixed(a.id, "service/")], a.balance)
+		case "nostro":
+			equal(f, "ledger_accounts", a.id, "what was paid out, from settlements", out, a.balance)
 		case "suspense":
 			equal(f, "ledger_accounts", a.id, "what waits for its payee, from reversals", waits[unprefixed(a.id, "suspense/")], a.balance)
 		}

@@ -358,6 +358,8 @@ func (w *world) live() (h history) {
 	must(w.t, w.wallet.DeliverReversal(ctx, h.reversal.ID))
 	w.forward(48 * time.Hour)
 	must(w.t, w.wallet.SweepStatements(ctx))
+	_, err = w.wallet.RecordArrival(ctx, issuer, "2026-11-20", 3_000, "staff")
+	must(w.t, err)
 	must(w.t, w.bank.Cash(ctx, h.rich.account, 30_000, "atm_1"))
 	h.reversing = w.charge(h.rich, 7_000, wallet.ChargeDone)
 	w.reverse(h.reversing)

@@ -65,7 +65,7 @@ func (s *statements) any() bool {
 	}
 	return slices.ContainsFunc(s.wallet.charges, func(c charge) bool { return c.issuer == s.bank.issuer }) ||
 		slices.ContainsFunc(s.bank.debits, func(d bankDebit) bool { return d.service == s.wallet.id }) ||
-		slices.ContainsFunc(s.wallet.statements, func(k kept) bool { return k.issuer == s.bank.issuer })
+		len(s.ofWallet()) > 0 || len(s.ofBank()) > 0
 }
 
 func (s *statements) compare() Pair {
@@ -80,8 +80,8 @@ func (s *statements) compare() Pair {
 	for day := range theirs {
 		days[day] = true
 	}
-	for _, k := range s.wallet.statements {
-		days[k.day] = days[k.day] || k.issuer == s.bank.issuer
+	for _, k := range append(s.ofWallet(), s.ofBank()...) {
+		days[k.day] = true
 	}
 	for _, day := range sortedKeys(days) {
 		if days[day] {
@@ -91,6 +91,7 @@ func (s *statements) compare() Pair {
 	for _, debit := range sortedDebits(s.open) {
 		s.pair.Open = append(s.pair.Open, s.open[debit])
 	}
+	s.settlements(ours)
 	s.sums()
 	return s.pair
 }
@@ -123,11 +124,8 @@ func (s *statements) day(day string, ours, theirs []wire.StatementLine) {
 	s.pair.Owed += d.Net
 	s.pair.Days = append(s.pair.Days, d)
 	s.differ("statement", fromService, fromBank)
-	for _, k := range s.wallet.statements {
-		if k.issuer == s.bank.issuer && k.day == day {
-			s.kept(k, fromService, fromBank)
-		}
-	}
+	s.kept("statement_pages", s.ofWallet(), fromService, fromBank)
+	s.kept("statement_page", s.ofBank(), fromService, fromBank)
 }
 
 func net(l wire.StatementLine) money.Yen {
@@ -137,19 +135,27 @@ func net(l wire.StatementLine) money.Yen {
 	return l.Amount
 }
 
-// exchange signs a statement as one side and takes it as the other.
+// exchange signs the statement of a day as one side and takes it as the other, in pages as the two do.
 func (s *statements) exchange(from signer, iss, aud string, st *wire.Statement) (*wire.Statement, bool) {
-	st.Header = wire.Header{Issuer: iss, Audience: aud, IssuedAt: s.now.Unix()}
-	if st.Lines == nil {
-		st.Lines = []wire.StatementLine{}
+	whole := &wire.Statement{Header: wire.Header{Issuer: iss, Audience: aud}, Day: st.Day, Provisional: st.Provisional}
+	sum := total(wire.StatementTotal{}, st.Lines)
+	for _, page := range inPages(st) {
+		page.Header = wire.Header{Issuer: iss, Audience: aud, IssuedAt: s.now.Unix()}
+		if page.Upto == "" {
+			page.Total = &sum
+		}
+		text, err := wire.Sign(from.private, page)
+		if err != nil {
+			s.f.add("statement", st.Day, "a statement that "+iss+" can sign", "a signature", err)
+			return nil, false
+		}
+		var got wire.Statement
+		if !verify(s.f, "statement", st.Day, &got, text, from.public, iss, aud, s.now) {
+			return nil, false
+		}
+		whole.Lines, whole.Open = append(whole.Lines, got.Lines...), append(whole.Open, got.Open...)
 	}
-	text, err := wire.Sign(from.private, st)
-	if err != nil {
-		s.f.add("statement", st.Day, "a statement that "+iss+" can sign", "a signature", err)
-		return nil, false
-	}
-	var got wire.Statement
-	return &got, verify(s.f, "statement", st.Day, &got, text, from.public, iss, aud, s.now)
+	return whole, true
 }
 
 type lineOf struct {
@@ -207,50 +213,6 @@ func describe(l wire.StatementLine) string {
 	return fmt.Sprintf("%s %s over %s at %s, receipt %.12s", l.Kind, l.Amount, l.Link, clock.FromMicros(l.BookedUs).Format(time.RFC3339Nano), l.Receipt)
 }
 
-// kept holds statements that were exchanged while the day went by against what both say today: nobody may
-// have changed a day that is over.
-func (s *statements) kept(k kept, oursNow, theirsNow *wire.Statement) {
-	var ours, theirs wire.Statement
-	ok := verify(s.f, "statements", k.day, &ours, k.ours, s.wallet.public, s.wallet.id, k.issuer, s.now)
-	ok = verify(s.f, "statements", k.day, &theirs, k.theirs, s.bank.public, k.issuer, s.wallet.id, s.now) && ok
-	if !ok {
-		return
-	}
-	if ours.Day != k.day || theirs.Day != k.day || ours.Provisional != k.provisional || !k.provisional && theirs.Provisional {
-		s.f.add("statements", k.day, "what was exchanged is of that day", fmt.Sprint(k.day, k.provisional), fmt.Sprint(ours.Day, ours.Provisional, theirs.Day, theirs.Provisional))
-		return
-	}
-	s.grown(k, "the bank", &theirs, theirsNow, nil)
-	late := map[id.Debit]bool{} // what the service had not heard of then
-	for _, d := range ours.Open {
-		late[d] = true
-	}
-	for _, l := range theirs.Lines {
-		late[l.Debit] = true
-	}
-	s.grown(k, "the service", &ours, oursNow, late)
-}
-
-// grown looks whether a day still says what was signed of it. A day that was not over may have grown; one that
-// was over only by what is late.
-func (s *statements) grown(k kept, who string, then, now *wire.Statement, late map[id.Debit]bool) {
-	before, today := s.byLine("statements", then), s.byLine("statements", now)
-	for _, l := range then.Lines {
-		key := lineOf{l.Debit, l.Kind}
-		if is, ok := today[key]; !ok || is != l {
-			s.f.add("statements", s.lineID(k.day, key), who+" has changed what it had signed", describe(l), describe(is))
-		}
-	}
-	if k.provisional {
-		return
-	}
-	for _, l := range now.Lines {
-		if key := (lineOf{l.Debit, l.Kind}); before[key].Debit == "" && !late[l.Debit] {
-			s.f.add("statements", s.lineID(k.day, key), who+" has added to a day that was over", "in the statement of then", describe(l))
-		}
-	}
-}
-
 // sums compares what the bank says it owes with what the service claims: equal, up to what is open.
 func (s *statements) sums() {
 	var apart money.Yen
@@ -263,6 +225,10 @@ func (s *statements) sums() {
 		}
 	}
 	equal(s.f, "statement", "all days", "what the bank owes and the service claims, open charges apart", s.pair.Owed, s.pair.Claimed+apart)
+	receivable := -s.wallet.accounts[receivable(s.bank.issuer)].balance
+	onTheWay := s.pair.PaidOut - s.pair.Arrived
+	equal(s.f, "settlement", "all days", "the service's receivable: what the bank owes, and what it paid out and has not arrived",
+		s.bank.accounts["service/"+s.wallet.id].balance+onTheWay, receivable+apart)
 }
 
 func sortedDebits(m map[id.Debit]Open) []id.Debit {

@@ -46,9 +46,11 @@ type Pair struct {
 	Bank    string    `json:"bank"`
 	Issuer  string    `json:"issuer"`
 	Days    []Day     `json:"days"`
-	Owed    money.Yen `json:"owed"`    // by the bank's statements
-	Claimed money.Yen `json:"claimed"` // by the service's
-	Open    []Open    `json:"open"`    // charges and reversals without an end, apart
+	Owed    money.Yen `json:"owed"`     // by the bank's statements, settled or not
+	Claimed money.Yen `json:"claimed"`  // by the service's
+	PaidOut money.Yen `json:"paid_out"` // by the bank's settlements
+	Arrived money.Yen `json:"arrived"`  // as the service has recorded
+	Open    []Open    `json:"open"`     // charges and reversals without an end, apart
 }
 
 // Day is one Japanese day of a pair.
@@ -226,7 +228,7 @@ func (r Report) printPairs(p *printer) {
 		p.line("  nothing was booked between companies")
 	}
 	for _, pair := range r.Pairs {
-		p.line("  %s: the bank owes %s, the service claims %s", pair.role(), pair.Owed, pair.Claimed)
+		p.line("  %s: booked at the bank %s, claimed by the service %s; paid out %s, arrived %s", pair.role(), pair.Owed, pair.Claimed, pair.PaidOut, pair.Arrived)
 		quiet := 0
 		for _, d := range pair.Days {
 			if d.Agrees && d.Debits+d.Reversals == 0 {

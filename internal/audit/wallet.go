@@ -52,30 +52,25 @@ type (
 		burntUs          int64
 		burntBy          string
 	}
-
-	kept struct {
-		issuer, day  string
-		provisional  bool
-		ours, theirs string
-	}
 )
 
 // walletBooks is one service as it was read.
 type walletBooks struct {
 	id, role string
 	*books
-	damage     []string
-	holders    map[string]int // level by subject
-	proofs     map[string]bool
-	devices    map[string]string // by credential
-	links      map[string]walletLink
-	charges    []charge
-	reversals  map[id.Debit]walletReversal
-	payments   []payment
-	codes      map[string]payCode // by payment
-	replies    map[string]bool    // payments that an idempotency key answers
-	statements []kept
-	openBreaks []Break
+	damage      []string
+	holders     map[string]int // level by subject
+	proofs      map[string]bool
+	devices     map[string]string // by credential
+	links       map[string]walletLink
+	charges     []charge
+	reversals   map[id.Debit]walletReversal
+	payments    []payment
+	codes       map[string]payCode // by payment
+	replies     map[string]bool    // payments that an idempotency key answers
+	pages       []keptPage
+	settlements []settlement
+	openBreaks  []Break
 	signer
 	banks      map[string]wire.KeySet // by issuer
 	codeOf     map[string]string      // of banks, by issuer
@@ -122,8 +117,15 @@ func (w *walletBooks) read(r *reader) {
 		return []any{&c.payment, &c.subject, &c.burntUs, &c.burntBy}
 	}, func(c payCode) { w.codes[c.payment] = c })
 	each(r, `SELECT payment FROM idempotency`, func(p *string) []any { return []any{p} }, func(p string) { w.replies[p] = true })
-	w.statements = list(r, `SELECT issuer, day, provisional, ours_jws, theirs_jws FROM statements ORDER BY issuer, day`, func(s *kept) []any {
-		return []any{&s.issuer, &s.day, &s.provisional, &s.ours, &s.theirs}
+	w.pages = list(r, `SELECT issuer, day, n, after_debit, upto_debit, provisional, ours_jws, theirs_jws, our_lines, our_debits, our_reversals,
+		their_lines, their_debits, their_reversals FROM statement_pages ORDER BY issuer, day, n`, func(p *keptPage) []any {
+		o, t := &p.serviceTotal, &p.bankTotal
+		return []any{&p.other, &p.day, &p.n, &p.after, &p.upto, &p.provisional, &p.fromService, &p.fromBank,
+			&o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals}
+	})
+	w.settlements = list(r, `SELECT issuer, day, lines, debits, reversals, settlement_jws, announced_us, arrived_us, recorded_by
+		FROM settlements ORDER BY issuer, day`, func(s *settlement) []any {
+		return []any{&s.issuer, &s.day, &s.total.Lines, &s.total.Debits, &s.total.Reversals, &s.text, &s.announced, &s.arrivedUs, &s.by}
 	})
 	w.openBreaks = list(r, `SELECT day, debit, kind, owner FROM breaks WHERE closed_us = 0 ORDER BY day, debit`, func(k *Break) []any {
 		k.Role = w.role
@@ -164,6 +166,7 @@ func (w *walletBooks) check(f *finder, now time.Time) {
 	w.checkLinks(f, now)
 	w.checkCharges(f, now)
 	w.checkReceivables(f)
+	w.checkSettlements(f, now)
 	w.checkReversals(f, now)
 	w.checkPayments(f)
 	w.checkKinds(f)
@@ -182,9 +185,9 @@ func (w *walletBooks) checkHolders(f *finder) {
 			if _, ok := w.holders[sub]; !ok && a.balance != 0 {
 				f.add("ledger_accounts", a.id, "e-money belongs to a holder", "a row of holders", "none")
 			}
-		case "shop", "receivable":
+		case "shop", "receivable", "settled":
 		default:
-			f.add("ledger_accounts", a.id, "a kind of account that a wallet has", "available, maturing, reversing, shop, receivable", a.kind)
+			f.add("ledger_accounts", a.id, "a kind of account that a wallet has", "available, maturing, reversing, shop, receivable, settled", a.kind)
 		}
 	}
 	for _, sub := range sortedKeys(w.holders) {

@@ -112,7 +112,7 @@ func (w *walletBooks) checkChargeReceipt(f *finder, c charge, now time.Time) {
 	}
 }
 
-// checkReceivables works out what each bank owes, and what may still come, from the charges.
+// checkReceivables works out what each bank owes, and what may still come, from the charges and what has arrived.
 func (w *walletBooks) checkReceivables(f *finder) {
 	owed, open := map[string]money.Yen{}, map[string]money.Yen{}
 	for _, c := range w.charges {
@@ -123,9 +123,14 @@ func (w *walletBooks) checkReceivables(f *finder) {
 			open[receivable(c.issuer)] += c.amount
 		}
 	}
+	for _, s := range w.settlements {
+		if s.arrivedUs != 0 {
+			owed[receivable(s.issuer)] -= s.net()
+		}
+	}
 	for _, a := range sorted(w.accounts) {
 		if a.kind == "receivable" {
-			equal(f, "ledger_accounts", a.id, "what the bank owes, from charges", -owed[a.id], a.balance)
+			equal(f, "ledger_accounts", a.id, "what the bank owes, from charges and what has arrived", -owed[a.id], a.balance)
 			equal(f, "ledger_accounts", a.id, "what may still come, from open charges", open[a.id], a.heldOut)
 		}
 	}
@@ -251,14 +256,14 @@ func (w *walletBooks) checkKinds(f *finder) {
 			continue
 		}
 		switch t.kind {
-		case "charge", "payment", "reversing", "reversal":
+		case "charge", "payment", "reversing", "reversal", "settled":
 		case "matured":
 			sub, _, _ := strings.Cut(strings.TrimPrefix(t.legs0().debit, "maturing/"), "/")
 			if t.hold || len(t.legs) != 1 || !strings.HasPrefix(t.legs[0].debit, "maturing/") || t.legs[0].credit != "available/"+sub {
 				f.rule("M10", "ledger_transfers", t.id, "maturing money becomes available to its holder", "maturing → available of one holder", t)
 			}
 		default:
-			f.add("ledger_transfers", t.id, "a kind of transfer that a wallet makes", "charge, payment, matured, reversing, reversal", t)
+			f.add("ledger_transfers", t.id, "a kind of transfer that a wallet makes", "charge, payment, matured, reversing, reversal, settled", t)
 		}
 	}
 }

@@ -28,11 +28,14 @@ type Core interface {
 const (
 	// Vault is the other side of cash in and out, and of opening balances.
 	Vault ledger.AccountID = "vault"
+	// Nostro is the other side of what is paid out to services, and of what they pay back.
+	Nostro ledger.AccountID = "nostro"
 
 	KindDeposit    = "deposit"
 	KindSettlement = "settlement"
 	KindSuspense   = "suspense"
 	KindCash       = "cash"
+	KindNostro     = "nostro"
 )
 
 // Deposit is the ledger account of a deposit account.
@@ -66,12 +69,17 @@ func ReversalTransfer(s id.Service, rev string) ledger.TransferID {
 	return ledger.TransferID(string(s) + "/" + rev)
 }
 
+// SettlementTransfer is the ledger's id of what is paid out for a day: one for ever per service and day (M8).
+func SettlementTransfer(s id.Service, day string) ledger.TransferID {
+	return ledger.TransferID("settlement/" + string(s) + "/" + day)
+}
+
 // openings are the accounts a bank needs before its first depositor and first debit of a service.
 func openings(services []id.Service, now time.Time) []ledger.Request {
 	open := func(acc ledger.AccountID, kind string, floor, ceiling money.Yen) ledger.Request {
 		return ledger.Request{At: now, Do: ledger.Open{Account: ledger.Account{ID: acc, Kind: kind, Floor: floor, Ceiling: ceiling}}}
 	}
-	reqs := []ledger.Request{open(Vault, KindCash, -money.Max, 0)}
+	reqs := []ledger.Request{open(Vault, KindCash, -money.Max, 0), open(Nostro, KindNostro, -money.Max, money.Max)}
 	for _, s := range services {
 		// A reversal after the bank has paid the service out leaves the service owing the bank.
 		reqs = append(reqs, open(Settlement(s), KindSettlement, -money.Max, money.Max), open(Suspense(s), KindSuspense, 0, money.Max))
@@ -87,5 +95,6 @@ type MoneyStore interface {
 	DebitStore
 	NoticeStore
 	StatementStore
+	SettlementStore
 	ChangeStore
 }

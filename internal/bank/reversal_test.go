@@ -212,8 +212,9 @@ func TestStatementsAreComparedLineByLine(t *testing.T) {
 	book(false)
 	book(true)
 	ask := func(day string, lines []wire.StatementLine, provisional bool) *wire.Statement {
+		total := wire.StatementTotal{}.Add(lines)
 		text, err := w.Statement(t.Context(), w.signed(maru, &wire.Statement{
-			Header: w.head(maru), Day: day, Provisional: provisional, Lines: lines, Open: []id.Debit{},
+			Header: w.head(maru), Day: day, Provisional: provisional, Lines: lines, Open: []id.Debit{}, Total: &total,
 		}))
 		must(t, err)
 		ours, err := wire.Verify[wire.Statement](text, w.own, wire.Expect{Issuer: moneyIssuer, Audience: string(maru), Now: w.time})

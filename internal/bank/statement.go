@@ -3,19 +3,23 @@ package bank
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
-	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
 // statementLife is how old a service's statement may be when it arrives.
 const statementLife = 10 * time.Minute
+
+// statementRest is how long after midnight a day can still take a booking that was decided before it; a service waits
+// a little longer before it asks.
+const statementRest = 10 * time.Minute
 
 // Break is a difference between a service's books of a day and ours. It is never booked away by itself:
 // its owner finds out which side is wrong.
@@ -45,55 +49,157 @@ const (
 // BreakOwner is who owns a break until a person takes it.
 const BreakOwner = "reconciliation"
 
-// PutBreaks is a Write of what one comparison of a service's day found: breaks it no longer finds are
-// cleared.
-type PutBreaks struct {
-	Service id.Service
-	Day     string
-	Found   []Break
-	At      time.Time
+// StatementPage is a page of a day that is over, as both sides have signed it.
+type StatementPage struct {
+	Service      id.Service
+	Day          string
+	N            int // from 1; 0 for a page of a settled day, of which only the breaks are kept
+	After, Upto  id.Debit
+	Theirs, Ours string // compact JWS
+	At           time.Time
 }
 
-// StatementStore keeps what days are compared by. Lists are ordered as a statement is.
+// MaxBreaks bounds what a service can have us keep about one of its days.
+const MaxBreaks = 100_000
+
+// PutPage is a Write of a page that was compared, and of what the comparison found: breaks within the page that it no
+// longer finds are cleared. It stands behind the page that it follows, and what followed that before goes; one
+// that follows none is a fault.Conflict.
+type PutPage struct {
+	Page  StatementPage
+	Found []Break
+}
+
+// StatementStore keeps what days are compared by. Lists are ordered as a statement is. What is not there is a
+// fault.NotFound.
 type StatementStore interface {
-	// Lines lists what was booked for a service from a moment on and before another.
-	Lines(ctx context.Context, s id.Service, from, to time.Time) ([]wire.StatementLine, error)
+	// Lines lists at most n of what was booked for a service from a moment on and before another, of debits
+	// behind one.
+	Lines(ctx context.Context, s id.Service, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error)
+	// Total is what all these lines come to.
+	Total(ctx context.Context, s id.Service, from, to time.Time) (wire.StatementTotal, error)
+	// PageUpto finds the page of a day that ends with a debit.
+	PageUpto(ctx context.Context, s id.Service, day string, upto id.Debit) (StatementPage, error)
 	// Breaks lists open breaks, oldest day first.
 	Breaks(ctx context.Context) ([]Break, error)
 }
 
-// Statement takes a service's signed statement of a day, compares it line by line with ours, keeps the
-// breaks of a day that is over, and answers our own signed one.
+// statementDay is a Japanese day of one service.
+type statementDay struct {
+	service  id.Service
+	day      string
+	from, to time.Time
+	now      time.Time
+	over     bool // and rested: nothing can be booked into it any more
+}
+
+func (b *Bank) statementDay(s id.Service, day string) (statementDay, error) {
+	from, err := time.ParseInLocation(time.DateOnly, day, clock.Tokyo)
+	if err != nil {
+		return statementDay{}, fault.New(fault.Invalid, "bank.Statement", err)
+	}
+	to, now := from.AddDate(0, 0, 1), b.Now()
+	return statementDay{service: s, day: day, from: from, to: to, now: now, over: !now.Before(to.Add(statementRest))}, nil
+}
+
+// Statement takes a page of a service's signed statement of a day, compares it line by line with ours, keeps the
+// page and the breaks of a day that is over, and answers our own signed page: from where the service's begins to
+// where it ends, or earlier if we have more lines there than a page holds. The service goes on from there.
 func (b *Bank) Statement(ctx context.Context, statement string) (ours string, err error) {
 	svc, err := b.signer(statement)
 	if err != nil {
 		return "", err
 	}
-	now := b.Now()
 	theirs, err := wire.Verify[wire.Statement](statement, svc.Keys,
-		wire.Expect{Issuer: string(svc.ID), Audience: string(b.Profile.Issuer), Now: now, MaxAge: statementLife})
+		wire.Expect{Issuer: string(svc.ID), Audience: string(b.Profile.Issuer), Now: b.Now(), MaxAge: statementLife})
 	if err != nil {
 		return "", err
 	}
-	from, err := time.ParseInLocation(time.DateOnly, theirs.Day, clock.Tokyo)
-	if err != nil {
+	if err := theirs.CheckPage(); err != nil {
 		return "", fault.New(fault.Invalid, "bank.Statement", err)
 	}
-	to := from.AddDate(0, 0, 1)
-	lines, err := b.Store.Lines(ctx, svc.ID, from, to)
+	d, err := b.statementDay(svc.ID, theirs.Day)
 	if err != nil {
 		return "", err
 	}
-	over := !now.Before(to)
-	if over && !theirs.Provisional {
-		found := Compare(svc.ID, theirs.Day, lines, theirs.Lines, now)
-		if err := b.Store.Commit(ctx, ledger.Write(PutBreaks{Service: svc.ID, Day: theirs.Day, Found: found, At: now})); err != nil {
-			return "", err
-		}
+	page, err := b.statementPage(ctx, d, theirs)
+	if err != nil {
+		return "", err
 	}
-	return wire.Sign(b.Keys.Sign, &wire.Statement{
-		Header: b.header(svc.ID, now), Day: theirs.Day, Provisional: !over, Lines: lines, Open: []id.Debit{},
-	})
+	if !d.over || theirs.Provisional {
+		return wire.Sign(b.Keys.Sign, page)
+	}
+	theirs.Narrow(page.Upto)
+	return b.keepPage(ctx, d, page, theirs, statement)
+}
+
+// keepPage compares a page of a day that is over and keeps it; the last page of a day that both sides agree on is
+// answered with its settlement.
+func (b *Bank) keepPage(ctx context.Context, d statementDay, ours, theirs *wire.Statement, text string) (string, error) {
+	put := PutPage{
+		Page:  StatementPage{Service: d.service, Day: d.day, After: ours.After, Upto: ours.Upto, Theirs: text, At: d.now},
+		Found: Compare(d.service, d.day, ours.Lines, theirs.Lines, d.now),
+	}
+	settled, err := b.Store.PaidDay(ctx, d.service, d.day)
+	switch {
+	case err == nil: // its pages stay as they were agreed on
+		return b.answerSettled(ctx, settled, put, ours)
+	case fault.Of(err) != fault.NotFound:
+		return "", err
+	}
+	if put.Page.N, err = b.pageNumber(ctx, d, ours.After); err != nil {
+		return "", err
+	}
+	if agreed, err := b.agreed(ctx, d, ours, theirs, put); err != nil {
+		return "", err
+	} else if agreed {
+		return b.settle(ctx, d, ours, put)
+	}
+	if put.Page.Ours, err = wire.Sign(b.Keys.Sign, ours); err != nil {
+		return "", err
+	}
+	return put.Page.Ours, b.Store.Commit(ctx, put)
+}
+
+// statementPage is our own page of what a service asks for.
+func (b *Bank) statementPage(ctx context.Context, d statementDay, asked *wire.Statement) (*wire.Statement, error) {
+	lines, err := b.Store.Lines(ctx, d.service, d.from, d.to, asked.After, wire.MaxStatementLines+1)
+	if err != nil {
+		return nil, err
+	}
+	page := &wire.Statement{
+		Header: b.header(d.service, d.now), Day: d.day, Provisional: !d.over, After: asked.After, Lines: lines, Open: []id.Debit{},
+	}
+	page.CutPage()
+	if !asked.Last() && (page.Last() || page.Upto > asked.Upto) {
+		page.Narrow(asked.Upto)
+	}
+	if page.Last() {
+		total, err := b.Store.Total(ctx, d.service, d.from, d.to)
+		if err != nil {
+			return nil, err
+		}
+		page.Total = &total
+	}
+	return page, nil
+}
+
+// pageNumber is where a page of a day that is over stands: it must follow one that we have, so that the pages we keep
+// are the whole day, each line once.
+func (b *Bank) pageNumber(ctx context.Context, d statementDay, after id.Debit) (int, error) {
+	const op = "bank.Statement"
+	if after == "" {
+		return 1, nil
+	}
+	before, err := b.Store.PageUpto(ctx, d.service, d.day, after)
+	switch {
+	case fault.Of(err) == fault.NotFound:
+		return 0, &fault.Error{Kind: fault.Conflict, Op: op, Err: err, Public: fault.Text{
+			JA: "前のページがありません。その日の最初から照合してください。", EN: "The page before is not known here. Begin the day anew."}}
+	case err == nil && before.N >= wire.MaxStatementPages:
+		return 0, fault.New(fault.Invalid, op, errors.New("a day of too many pages"))
+	}
+	return before.N + 1, err
 }
 
 // Compare finds the differences between our lines of a day and theirs.

@@ -59,7 +59,7 @@ type entry struct {
 // books are what one company has: its charges or debits by id, and what the other owes it.
 type books struct {
 	entries map[id.Debit]entry
-	balance money.Yen // of the account that stands for the other company
+	balance money.Yen // of the account that stands for the other company, before any settlement
 }
 
 // open lists what has no end yet.
@@ -104,7 +104,7 @@ func walletBooks(t testing.TB, dir string, s id.Service) books {
 	return books{
 		entries: readEntries(t, db, `SELECT c.debit, c.link, c.amount, c.state, c.rule, c.account,
 			(SELECT count(*) FROM ledger_ends e WHERE e.transfer = c.debit AND e.how = 'posted') FROM charges c`),
-		balance: money.Yen(number(t, db, `SELECT sum(balance) FROM ledger_accounts WHERE kind = 'receivable'`)),
+		balance: money.Yen(number(t, db, `SELECT sum(balance) FROM ledger_accounts WHERE kind IN ('receivable', 'settled')`)),
 	}
 }
 
@@ -116,7 +116,8 @@ func bankBooks(t testing.TB, dir string, bank id.Bank, s id.Service) books {
 		entries: readEntries(t, db, `SELECT d.id, d.link, d.amount, CASE WHEN d.reversed_us > 0 THEN 'reversed' ELSE d.outcome END, d.rule, d.account,
 			(SELECT count(*) FROM ledger_transfers t JOIN ledger_legs g ON g.transfer = t.id
 			 WHERE t.id = d.service || '/' || d.id AND t.outcome = 'done') FROM debit d WHERE d.service = ?`, s),
-		balance: money.Yen(number(t, db, `SELECT balance FROM ledger_accounts WHERE id = ?`, "service/"+string(s))),
+		balance: money.Yen(number(t, db, `SELECT balance - (SELECT coalesce(sum(amount), 0) FROM ledger_lines WHERE account = id AND kind = 'settlement')
+			FROM ledger_accounts WHERE id = ?`, "service/"+string(s))),
 	}
 }
 

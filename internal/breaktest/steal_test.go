@@ -255,7 +255,7 @@ func (h *hubHeist) forgeries() map[string]forgery {
 		"change":     {"/v1/link-changes", "change", "", &wire.LinkChange{Header: head, Change: "chg_thief0000000000000000001", Link: link, Kind: "ended"}},
 		"activation": {"/v1/activations", "activation", link, &wire.Activation{Header: head, Request: h.thief.links[link].Request, Browser: "x.x.x.x.x"}},
 		"abort":      {"/v1/aborts", "abort", "", &wire.Abort{Header: head, Request: h.thief.links[link].Request, Reason: "cancelled"}},
-		"statement":  {"/v1/statements", "statement", "", &wire.Statement{Header: head, Day: "2026-11-23"}},
+		"statement":  {"/v1/statements", "statement", "", &wire.Statement{Header: head, Day: "2026-11-23", Total: &wire.StatementTotal{}}},
 	}
 }
 

@@ -31,9 +31,12 @@ func (s *Stage) Forward(ctx context.Context, hours int) error { return s.w.forwa
 
 // GiveBack lets a service's staff reverse a charge.
 func (s *Stage) GiveBack(ctx context.Context, service id.Service, debit id.Debit) error {
-	by := s.w.Staff[string(service)]
-	return s.w.api(ctx, http.MethodPost, s.w.Wallets[service]+"/staff/v1/reversals", basic(by), map[string]string{
-		"debit": string(debit), "why": "a test"}, nil)
+	return s.Staff(ctx, service, "reversals", map[string]string{"debit": string(debit), "why": "a test"}, nil)
+}
+
+// Staff calls a service as its staff does by program: "reversals", "statements", "arrivals".
+func (s *Stage) Staff(ctx context.Context, service id.Service, what string, in, out any) error {
+	return s.w.api(ctx, http.MethodPost, s.w.Wallets[service]+"/staff/v1/"+what, basic(s.w.Staff[string(service)]), in, out)
 }
 
 func basic(by staff) http.Header {

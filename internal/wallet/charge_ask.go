@@ -199,9 +199,7 @@ func hold(c Charge) ledger.Hold {
 // chargeAccounts opens what a charge needs; only the first over a link or from a bank finds something to do.
 func (w *Wallet) chargeAccounts(c Charge) []ledger.Request {
 	p, now := w.Money.Policy, w.Now()
-	rs := append(w.HolderAccounts(c.Subject), ledger.Request{At: now, Do: ledger.Open{Account: ledger.Account{
-		ID: Receivable(c.Issuer), Kind: kindReceivable, Floor: -p.BankCap,
-	}}})
+	rs := append(w.HolderAccounts(c.Subject), ledger.Request{At: now, Do: ledger.Open{Account: p.receivableAccount(c.Issuer)}})
 	if c.Matures() {
 		rs = append(rs, ledger.Request{At: now, Do: ledger.Open{Account: ledger.Account{
 			ID: c.Account, Kind: kindMaturing, Ceiling: p.HolderCap,

@@ -20,6 +20,7 @@ const (
 	kindMaturing   = "maturing"
 	kindReversing  = "reversing"
 	kindReceivable = "receivable"
+	kindSettled    = "settled"
 	kindShop       = "shop"
 )
 
@@ -37,12 +38,26 @@ func Reversing(sub id.Subject) ledger.AccountID { return ledger.AccountID("rever
 
 // Receivable is what a bank owes for debits it booked; its floor is the cap on unsettled receipts (M8).
 func Receivable(issuer id.Issuer) ledger.AccountID {
+	return ledger.AccountID("receivable/" + host(issuer))
+}
+
+// Settled is what has arrived from a bank: money of the service at a bank of its own, so negative like all that
+// others owe it.
+func Settled(issuer id.Issuer) ledger.AccountID { return ledger.AccountID("settled/" + host(issuer)) }
+
+func host(issuer id.Issuer) string {
 	host := string(issuer)
 	if _, rest, ok := strings.Cut(host, "://"); ok {
 		host = rest
 	}
 	host, _, _ = strings.Cut(host, "/")
-	return ledger.AccountID("receivable/" + host)
+	return host
+}
+
+// receivableAccount is how a bank's receivable is opened. Where more is given back after the bank has settled, the
+// service owes the bank: only the floor bounds it.
+func (p MoneyPolicy) receivableAccount(issuer id.Issuer) ledger.Account {
+	return ledger.Account{ID: Receivable(issuer), Kind: kindReceivable, Floor: -p.BankCap, Ceiling: money.Max}
 }
 
 func matureID(link id.Link, version int64) ledger.TransferID {
@@ -138,6 +153,7 @@ type MoneyStore interface {
 	PaymentStore
 	HistoryStore
 	StatementStore
+	SettlementStore
 }
 
 // HolderAccounts opens what a new holder needs: her e-money accounts and the limit of her charges. The

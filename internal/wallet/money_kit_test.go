@@ -1,11 +1,13 @@
 package wallet_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -279,6 +281,8 @@ type scriptedHub struct {
 
 	// script is asked before each call: do is what the network does with it.
 	script func(call string, debit id.Debit) do
+	// odd is asked before a statement: an error is the bank's answer.
+	odd func(at id.Issuer, day string) error
 }
 
 // do is what happens to one call on the network.
@@ -303,14 +307,16 @@ type scriptedBank struct {
 	reversed map[string]string
 	lines    []wire.StatementLine
 	book     money.Yen
-	debits   int // orders judged
+	debits   int                                    // orders judged
+	settles  func(wire.Settlement) *wire.Settlement // what it signs at the end of a day; nil: nothing
+	settled  map[string]string                      // by day
 }
 
 func newScriptedHub(c *timer, service wire.Register, issuers ...id.Issuer) *scriptedHub {
 	h := &scriptedHub{clock: c, service: service, banks: map[id.Issuer]*scriptedBank{}}
 	for _, i := range issuers {
 		h.banks[i] = &scriptedBank{issuer: i, key: wire.GenerateKey(), money: map[id.Link]money.Yen{}, devices: map[id.Link]wire.Device{},
-			shut: map[id.Link]string{}, answers: map[id.Debit]string{}, amounts: map[id.Debit]money.Yen{}, orders: map[id.Debit]string{}, reversed: map[string]string{}}
+			shut: map[id.Link]string{}, answers: map[id.Debit]string{}, amounts: map[id.Debit]money.Yen{}, orders: map[id.Debit]string{}, reversed: map[string]string{}, settled: map[string]string{}}
 	}
 	return h
 }
@@ -499,10 +505,34 @@ func (b *scriptedBank) statement(h *scriptedHub, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s := wire.Statement{Day: q.Day, Provisional: q.Provisional, Lines: []wire.StatementLine{}, Open: []id.Debit{}}
+	if h.odd != nil {
+		if err := h.odd(b.issuer, q.Day); err != nil {
+			return "", err
+		}
+	}
+	s := wire.Statement{Day: q.Day, Provisional: q.Provisional, After: q.After, Lines: []wire.StatementLine{}, Open: []id.Debit{}}
+	var total wire.StatementTotal
 	for _, l := range b.lines {
 		if clock.Day(clock.FromMicros(l.BookedUs)) == q.Day {
-			s.Lines = append(s.Lines, l)
+			total = total.Add([]wire.StatementLine{l})
+			if s.Covers(l.Debit) {
+				s.Lines = append(s.Lines, l)
+			}
+		}
+	}
+	slices.SortStableFunc(s.Lines, func(a, b wire.StatementLine) int {
+		return cmp.Or(cmp.Compare(a.Debit, b.Debit), cmp.Compare(a.Kind, b.Kind))
+	})
+	if s.CutPage(); !q.Last() && (s.Last() || s.Upto > q.Upto) {
+		s.Narrow(q.Upto)
+	}
+	if s.Last() {
+		s.Total = &total
+		if !s.Provisional && b.settles != nil {
+			if b.settled[q.Day] == "" {
+				b.settled[q.Day] = b.sign(b.settles(wire.Settlement{Day: q.Day, Total: total}), h)
+			}
+			s.Settlement = b.settled[q.Day]
 		}
 	}
 	return b.sign(&s, h), nil

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
@@ -253,12 +254,19 @@ func FuzzParseCursor(f *testing.F) {
 	})
 }
 
-func TestDaysWithout(t *testing.T) {
-	got := daysWithout("2026-11-28", "2026-12-02", []string{"2026-11-29", "2026-12-01"})
-	if d := cmp.Diff([]string{"2026-11-28", "2026-11-30", "2026-12-02"}, got); d != "" {
+func TestDaysTo(t *testing.T) {
+	if d := cmp.Diff([]string{"2026-11-29", "2026-11-30", "2026-12-01"}, daysTo("2026-11-29", "2026-12-01")); d != "" {
 		t.Error(d)
 	}
-	if got := daysWithout("2026-12-02", "2026-12-01", nil); got != nil {
+	if got := daysTo("2026-12-02", "2026-12-01"); got != nil {
 		t.Errorf("%v", got)
+	}
+}
+
+// A bank that goes on for ever is not followed.
+func TestDayIsBoundedAtTheService(t *testing.T) {
+	at := StatementPage{N: wire.MaxStatementPages, Upto: "deb_1"}
+	if _, err := new(Wallet).exchangeFrom(t.Context(), statementDay{day: "2026-11-23"}, at); fault.Of(err) != fault.Invalid {
+		t.Errorf("%v", err)
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
-	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -32,7 +30,7 @@ type Break struct {
 	Issuer   id.Issuer
 	Day      string // Japanese date
 	Debit    id.Debit
-	Line     string // "debit", "reversal"; "" where it is not about a line of a statement
+	Line     string // "debit", "reversal", "total" or "settlement" of a day; "" where it is not about a statement
 	Kind     BreakKind
 	Ours     string // what we have, in words for staff
 	Theirs   string
@@ -56,30 +54,48 @@ type ChangeBreak struct {
 	IfVersion int64
 }
 
-// StatementPair is an exchange of signed statements about one day.
-type StatementPair struct {
-	Issuer       id.Issuer
-	Day          string
-	Provisional  bool
-	Ours, Theirs string // compact JWS
-	At           time.Time
+// StatementPage is an exchange of signed statements about a page of a day. Both sides cover it; ours may have been
+// asked for further.
+type StatementPage struct {
+	Issuer      id.Issuer
+	Day         string
+	N           int // from 1
+	After, Upto id.Debit
+	Provisional bool
+	Ours        string // compact JWS
+	Theirs      string
+	At          time.Time
+	// What each side's lines come to from the start of the day to the end of this page.
+	OurTotal, TheirTotal wire.StatementTotal
 }
 
-// PutStatement writes an exchange; a later one of the same issuer and day takes its place, but a provisional
-// one never that of a final one.
-type PutStatement struct{ Pair StatementPair }
+// Last says whether the page ends the day.
+func (p StatementPage) Last() bool { return p.N > 0 && p.Upto == "" }
+
+// FinalDay is a day that was exchanged whole, after it was over.
+type FinalDay struct {
+	Day          string
+	Ours, Theirs wire.StatementTotal // then
+	Announced    bool                // the bank has signed its settlement
+}
+
+// PutStatement writes a page behind the one it follows; what followed before goes. One that follows no page is a
+// fault.Conflict. A provisional one leaves a final day as it is, and any an announced one.
+type PutStatement struct{ Page StatementPage }
 
 // StatementStore keeps what was exchanged with banks, and what differed.
 type StatementStore interface {
-	// Statement is the last exchange about a day.
-	Statement(ctx context.Context, issuer id.Issuer, day string) (StatementPair, error)
-	// FinalStatements lists the days that were exchanged with a bank after they were over.
-	FinalStatements(ctx context.Context, issuer id.Issuer) ([]string, error)
-	// StatementLines lists a bank's booked debits and reversals with a booked time from..to (to excluded),
-	// ordered by Debit, then Kind.
-	StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time) ([]wire.StatementLine, error)
-	// OpenDebits lists a bank's charges that were sent and have no end.
-	OpenDebits(ctx context.Context, issuer id.Issuer) ([]id.Debit, error)
+	// StatementPage is a page of a day as it was last exchanged; n 0 is the last one so far.
+	StatementPage(ctx context.Context, issuer id.Issuer, day string, n int) (StatementPage, error)
+	// FinalDays lists the days that were exchanged with a bank whole, after they were over, newest first.
+	FinalDays(ctx context.Context, issuer id.Issuer) ([]FinalDay, error)
+	// StatementLines lists at most n of a bank's booked debits and reversals with a booked time from..to (to
+	// excluded), of debits behind one, ordered by Debit, then Kind.
+	StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error)
+	// StatementTotal is what all these lines come to.
+	StatementTotal(ctx context.Context, issuer id.Issuer, from, to time.Time) (wire.StatementTotal, error)
+	// OpenDebits lists at most n of a bank's charges that were sent and have no end, in order, behind one.
+	OpenDebits(ctx context.Context, issuer id.Issuer, after id.Debit, n int) ([]id.Debit, error)
 	// OpenBefore says whether a bank has a charge or reversal without an end that was shown before a moment.
 	OpenBefore(ctx context.Context, issuer id.Issuer, before time.Time) (bool, error)
 	// BanksCharged lists the issuers of all charges, with the day of the first booked one.
@@ -94,68 +110,6 @@ func (w *Wallet) newBreak(b Break) PutBreak {
 	b.ID, b.Owner, b.OpenedAt, b.SeenAt = w.newID("brk"), w.Money.BreakOwner, now, now
 	return PutBreak{b}
 }
-
-// ExchangeStatement signs our statement of a Japanese day, hands it to the bank, keeps both and compares them
-// line by line; every difference becomes a break. A day that is not over is exchanged as provisional, and its
-// differences are answered but kept as none: the bank may simply be some seconds ahead.
-func (w *Wallet) ExchangeStatement(ctx context.Context, issuer id.Issuer, day string) ([]Break, error) {
-	ours, err := w.statementOf(ctx, issuer, day)
-	if err != nil {
-		return nil, err
-	}
-	text, err := w.Messages.Sign(ours)
-	if err != nil {
-		return nil, err
-	}
-	reply, err := w.Hub.Statement(ctx, issuer, text)
-	if err != nil {
-		return nil, err
-	}
-	var theirs wire.Statement
-	if err := w.Messages.Open(ctx, reply, issuer, &theirs); err != nil {
-		return nil, err
-	}
-	if theirs.Day != day || (theirs.Provisional && !ours.Provisional) {
-		return nil, &fault.Error{Kind: fault.Invalid, Op: "wallet.ExchangeStatement",
-			Err: fmt.Errorf("asked for %s, got %s, provisional %t", day, theirs.Day, theirs.Provisional)}
-	}
-	rows := []ledger.Write{PutStatement{StatementPair{
-		Issuer: issuer, Day: day, Provisional: ours.Provisional, Ours: text, Theirs: reply, At: w.Now(),
-	}}}
-	breaks := CompareStatements(ours, &theirs)
-	for i := range breaks {
-		breaks[i].Evidence = reply
-		row := w.newBreak(breaks[i])
-		breaks[i] = row.Break
-		if !ours.Provisional {
-			rows = append(rows, row)
-		}
-	}
-	return breaks, w.Store.Commit(ctx, rows...)
-}
-
-func (w *Wallet) statementOf(ctx context.Context, issuer id.Issuer, day string) (*wire.Statement, error) {
-	from, err := time.ParseInLocation(time.DateOnly, day, clock.Tokyo)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "wallet.ExchangeStatement", err)
-	}
-	to := from.AddDate(0, 0, 1)
-	lines, err := w.Store.StatementLines(ctx, issuer, from, to)
-	if err != nil {
-		return nil, err
-	}
-	open, err := w.Store.OpenDebits(ctx, issuer)
-	if err != nil {
-		return nil, err
-	}
-	return &wire.Statement{
-		Header: w.header(issuer, 0), Day: day, Provisional: w.Now().Before(to.Add(statementRest)),
-		Lines: lines, Open: open,
-	}, nil
-}
-
-// statementRest is how long after midnight a day is left alone before it is final.
-const statementRest = 15 * time.Minute
 
 type lineKey struct {
 	debit id.Debit

@@ -37,7 +37,7 @@ func TestStatementsOfADayAgree(t *testing.T) {
 	if found, err := w.ExchangeStatement(t.Context(), bankA, day); err != nil || len(found) != 0 {
 		t.Fatalf("%+v, %v", found, err)
 	}
-	pair, err := w.store.Statement(t.Context(), bankA, day)
+	pair, err := w.store.StatementPage(t.Context(), bankA, day, 0)
 	if err != nil || !pair.Provisional {
 		t.Fatalf("%+v, %v", pair, err)
 	}
@@ -50,7 +50,7 @@ func TestStatementsOfADayAgree(t *testing.T) {
 	if err := w.SweepStatements(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if pair, err = w.store.Statement(t.Context(), bankA, day); err != nil || pair.Provisional {
+	if pair, err = w.store.StatementPage(t.Context(), bankA, day, 0); err != nil || pair.Provisional {
 		t.Errorf("the day is over: %+v, %v", pair, err)
 	}
 	if b := w.breaks(false); len(b) != 0 {
@@ -74,7 +74,7 @@ func TestStatementWaitsForOpenCharges(t *testing.T) {
 		if err := w.SweepStatements(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		_, err := w.store.Statement(t.Context(), bankA, day)
+		_, err := w.store.StatementPage(t.Context(), bankA, day, 0)
 		return err == nil
 	}
 	w.clock.now = time.Date(2026, 11, 24, 0, 20, 0, 0, clock.Tokyo).UTC()
@@ -99,7 +99,7 @@ func TestStatementDayIsTheBanks(t *testing.T) {
 	}
 	for day, want := range map[string]int{"2026-11-23": 0, "2026-11-24": 1} {
 		from, _ := time.ParseInLocation(time.DateOnly, day, clock.Tokyo)
-		lines, err := w.store.StatementLines(t.Context(), bankA, from, from.AddDate(0, 0, 1))
+		lines, err := w.store.StatementLines(t.Context(), bankA, from, from.AddDate(0, 0, 1), "", 10)
 		if err != nil || len(lines) != want {
 			t.Errorf("%s: %+v, %v", day, lines, err)
 		}
@@ -168,12 +168,18 @@ func TestForeignStatementIsRefused(t *testing.T) {
 	day := clock.Day(w.clock.Now())
 	for name, text := range map[string]func() string{
 		"another day": func() string {
-			return w.banks.banks[bankA].sign(&wire.Statement{Day: "2026-11-01", Lines: []wire.StatementLine{}}, w.banks)
+			return w.banks.banks[bankA].sign(&wire.Statement{Day: "2026-11-01", Lines: []wire.StatementLine{}, Total: &wire.StatementTotal{}}, w.banks)
 		},
 		"another bank": func() string {
-			return w.banks.banks[bankB].sign(&wire.Statement{Day: day, Provisional: true, Lines: []wire.StatementLine{}}, w.banks)
+			return w.banks.banks[bankB].sign(&wire.Statement{Day: day, Provisional: true, Lines: []wire.StatementLine{}, Total: &wire.StatementTotal{}}, w.banks)
 		},
 		"not a message": func() string { return "statement" },
+		"another page": func() string {
+			return w.banks.banks[bankA].sign(&wire.Statement{Day: day, Provisional: true, After: "deb_1", Lines: []wire.StatementLine{}, Total: &wire.StatementTotal{}}, w.banks)
+		},
+		"no total": func() string {
+			return w.banks.banks[bankA].sign(&wire.Statement{Day: day, Provisional: true, Lines: []wire.StatementLine{}}, w.banks)
+		},
 	} {
 		w.banks.script = func(string, id.Debit) do { return do{instead: func(string) string { return text() }} }
 		if _, err := w.ExchangeStatement(t.Context(), bankA, day); fault.Of(err) != fault.Invalid {

@@ -3,11 +3,11 @@ package wallet
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
@@ -106,27 +106,40 @@ func (w *Wallet) matureOne(ctx context.Context, l Link, acc ledger.Account, now 
 }
 
 // SweepStatements exchanges the statements of days that are over with every bank that booked something, the
-// oldest first. A bank that does not answer is asked again next time.
+// oldest first, and again those of which we have learned more since. What fails is tried again next time, and keeps
+// no other day and bank from its turn.
 func (w *Wallet) SweepStatements(ctx context.Context) error {
 	banks, err := w.Store.BanksCharged(ctx)
 	if err != nil {
 		return err
 	}
-	last := clock.Day(w.Now().Add(-dayWindow - statementRest))
+	var errs []error
 	for issuer, first := range banks {
-		final, err := w.Store.FinalStatements(ctx, issuer)
-		if err != nil {
+		errs = append(errs, w.sweepBank(ctx, issuer, first))
+	}
+	return errors.Join(errs...)
+}
+
+// sweepBank exchanges what is due with one bank. One that cannot be reached is left until next time; a day that
+// fails for another reason keeps no later one waiting.
+func (w *Wallet) sweepBank(ctx context.Context, issuer id.Issuer, first string) error {
+	days, err := w.Store.FinalDays(ctx, issuer)
+	if err != nil {
+		return err
+	}
+	final := make(map[string]FinalDay, len(days))
+	for _, d := range days {
+		final[d.Day] = d
+	}
+	for _, day := range daysTo(first, clock.Day(w.Now().Add(-dayWindow-statementRest))) {
+		if due, err := w.statementDue(ctx, issuer, day, final); err != nil {
 			return err
+		} else if !due {
+			continue
 		}
-		for _, day := range daysWithout(first, last, final) {
-			if wait, err := w.stillMoving(ctx, issuer, day); err != nil || wait {
-				if err != nil {
-					return err
-				}
-				break
-			}
-			if _, err := w.ExchangeStatement(ctx, issuer, day); err != nil {
-				w.Log.Warn("a statement was not exchanged", "issuer", string(issuer), "day", day, "err", err)
+		if _, err := w.ExchangeStatement(ctx, issuer, day); err != nil {
+			w.Log.Warn("a statement was not exchanged", "issuer", string(issuer), "day", day, "err", err)
+			if k := fault.Of(err); k == fault.Unavailable || k == fault.Busy || ctx.Err() != nil {
 				break
 			}
 		}
@@ -134,27 +147,39 @@ func (w *Wallet) SweepStatements(ctx context.Context) error {
 	return nil
 }
 
-// stillMoving says whether a day should wait for charges of it that have no end yet: a day at the longest.
-func (w *Wallet) stillMoving(ctx context.Context, issuer id.Issuer, day string) (bool, error) {
-	from, err := time.ParseInLocation(time.DateOnly, day, clock.Tokyo)
+// statementDue says whether a day that is over wants an exchange: it had none, or it is not settled and our books of
+// it have changed.
+func (w *Wallet) statementDue(ctx context.Context, issuer id.Issuer, day string, final map[string]FinalDay) (bool, error) {
+	d, err := w.statementDay(issuer, day)
 	if err != nil {
 		return false, err
 	}
-	to := from.AddDate(0, 0, 1)
-	if w.Now().After(to.Add(dayWindow)) {
+	then, done := final[day]
+	if !done {
+		wait, err := w.stillMoving(ctx, d)
+		return !wait, err
+	}
+	if then.Announced {
 		return false, nil
 	}
-	return w.Store.OpenBefore(ctx, issuer, to)
+	now, err := w.Store.StatementTotal(ctx, issuer, d.from, d.to)
+	return now != then.Ours, err
 }
 
-// daysWithout lists the days from first to last that are not among those that have been dealt with.
-func daysWithout(first, last string, have []string) []string {
+// stillMoving says whether a day should wait for charges of it that have no end yet: a day at the longest.
+func (w *Wallet) stillMoving(ctx context.Context, d statementDay) (bool, error) {
+	if w.Now().After(d.to.Add(dayWindow)) {
+		return false, nil
+	}
+	return w.Store.OpenBefore(ctx, d.issuer, d.to)
+}
+
+// daysTo lists the days from first to last.
+func daysTo(first, last string) []string {
 	var days []string
 	d, err := time.Parse(time.DateOnly, first)
 	for ; err == nil && d.Format(time.DateOnly) <= last; d = d.AddDate(0, 0, 1) {
-		if day := d.Format(time.DateOnly); !slices.Contains(have, day) {
-			days = append(days, day)
-		}
+		days = append(days, d.Format(time.DateOnly))
 	}
 	return days
 }

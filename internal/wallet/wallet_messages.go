@@ -76,6 +76,8 @@ func (m Messages) Open(ctx context.Context, compact string, issuer id.Issuer, in
 		return verify(compact, keys, want, to)
 	case *wire.Statement:
 		return verify(compact, keys, want, to)
+	case *wire.Settlement:
+		return verify(compact, keys, want, to)
 	default:
 		return fault.New(fault.Internal, "wallet.Messages.Open", errors.New("not a message of a bank"))
 	}

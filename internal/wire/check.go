@@ -168,7 +168,7 @@ func (m *ReversalReceipt) check() error {
 }
 
 func (m *Statement) check() error {
-	err := checkDate("day", m.Day)
+	err := errors.Join(checkDate("day", m.Day), m.checkRange())
 	for _, line := range m.Lines {
 		if line.Kind != "debit" && line.Kind != "reversal" {
 			return errors.Join(err, fmt.Errorf("kind is %.40q", line.Kind))

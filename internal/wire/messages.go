@@ -214,13 +214,35 @@ type ReversalReceipt struct {
 	Suspense bool      `json:"suspense,omitempty"` // the account is closed: it lies on a suspense account
 }
 
-// Statement lists what one side has of a Japanese day, by the bank's booked time.
+// Statement is a page of what one side has of a Japanese day, by the bank's booked time: all lines of the debits
+// behind After, up to and with Upto.
 type Statement struct {
 	Header
-	Day         string          `json:"day"`         // "2026-11-23"
-	Provisional bool            `json:"provisional"` // the day is not over
-	Lines       []StatementLine `json:"lines"`       // ordered by Debit, then Kind
-	Open        []id.Debit      `json:"open"`        // charges without an end (of the service only)
+	Day         string          `json:"day"`             // "2026-11-23"
+	Provisional bool            `json:"provisional"`     // the day is not over
+	After       id.Debit        `json:"after,omitempty"` // absent: from the start of the day
+	Upto        id.Debit        `json:"upto,omitempty"`  // absent: to its end
+	Lines       []StatementLine `json:"lines"`           // ordered by Debit, then Kind
+	Open        []id.Debit      `json:"open"`            // charges without an end (of the service only)
+	Total       *StatementTotal `json:"total,omitempty"` // of the whole day, on its last page
+
+	// Settlement is the compact JWS of the day's Settlement, on the last page of the bank's, once the day is
+	// agreed on; always the same bytes.
+	Settlement string `json:"settlement,omitempty"`
+}
+
+// StatementTotal is what the lines of a day come to.
+type StatementTotal struct {
+	Lines     int       `json:"lines"`
+	Debits    money.Yen `json:"debits"`
+	Reversals money.Yen `json:"reversals"`
+}
+
+// Settlement is the bank's word that both sides agree on a day and that it has booked its net as paid out (M8).
+type Settlement struct {
+	Header
+	Day   string         `json:"day"`
+	Total StatementTotal `json:"total"` // of both sides; the service owes the bank where reversals are more than debits
 }
 
 // StatementLine is one booked debit or reversal.
@@ -246,3 +268,4 @@ func (*Resolve) Typ() string         { return "kozamori-resolve+jwt" }
 func (*Reversal) Typ() string        { return "kozamori-reversal+jwt" }
 func (*ReversalReceipt) Typ() string { return "kozamori-reversal-receipt+jwt" }
 func (*Statement) Typ() string       { return "kozamori-statement+jwt" }
+func (*Settlement) Typ() string      { return "kozamori-settlement+jwt" }

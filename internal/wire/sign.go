@@ -18,8 +18,8 @@ const (
 	// Ahead is how far another party's clock may run before ours (FAPI 2.0, 5.3.2.1).
 	Ahead = 10 * time.Second
 
-	maxMessage   = 64 << 10 // bytes of a compact JWS or JWE
-	maxStatement = 64 << 20 // a day of a big pair: some 250,000 lines
+	maxMessage   = 64 << 10  // bytes of a compact JWS or JWE
+	maxStatement = 256 << 10 // a page of 500 lines is some 160 KiB
 )
 
 // Reasons a message is not taken, for errors.Is. The error around them is a *fault.Error.

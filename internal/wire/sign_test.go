@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -242,7 +243,7 @@ func TestMessagesAreNotInterchangeable(t *testing.T) {
 func emptyMessages() []wire.Message {
 	return []wire.Message{&wire.LinkRequest{}, &wire.Identity{}, &wire.Activation{}, &wire.Abort{}, &wire.LinkReport{},
 		&wire.LinkChange{}, &wire.DebitOrder{}, &wire.DebitReceipt{}, &wire.Resolve{}, &wire.Reversal{},
-		&wire.ReversalReceipt{}, &wire.Statement{}}
+		&wire.ReversalReceipt{}, &wire.Statement{}, &wire.Settlement{}}
 }
 
 func everyMessage() []wire.Message {
@@ -261,8 +262,9 @@ func everyMessage() []wire.Message {
 		&wire.Resolve{Header: h, Link: linkID, Debit: "deb_1", OrderHash: hash0, Amount: 1, WalletAccount: "w"},
 		&wire.Reversal{Header: h, Reversal: "rev_1", Link: linkID, Debit: "deb_1", OrderHash: hash0, Amount: 1},
 		&wire.ReversalReceipt{Header: h, Reversal: "rev_1", Link: linkID, Debit: "deb_1", Amount: 1, Outcome: "reversed"},
-		&wire.Statement{Header: h, Day: "2020-08-31", Lines: []wire.StatementLine{
+		&wire.Statement{Header: h, Day: "2020-08-31", After: "deb_0", Open: []id.Debit{"deb_2"}, Total: &wire.StatementTotal{Lines: 1, Debits: 1}, Lines: []wire.StatementLine{
 			{Kind: "debit", Debit: "deb_1", Link: linkID, Amount: 1, BookedUs: 1, Receipt: hash0}}},
+		&wire.Settlement{Header: h, Day: "2020-08-31", Total: wire.StatementTotal{Lines: 2, Debits: 1, Reversals: 2}},
 	}
 }
 
@@ -288,6 +290,13 @@ func TestMessageShapes(t *testing.T) {
 		"odd line":             &wire.Statement{Header: h, Day: "2020-08-31", Lines: []wire.StatementLine{{Kind: "fee", Debit: "d", Link: "l", Amount: 1, Receipt: hash0}}},
 		"line of no amount":    &wire.Statement{Header: h, Day: "2020-08-31", Lines: []wire.StatementLine{{Kind: "debit", Debit: "d", Link: "l", Receipt: hash0}}},
 		"no day":               &wire.Statement{Header: h},
+		"page before itself":   &wire.Statement{Header: h, Day: "2020-08-31", After: "deb_2", Upto: "deb_1"},
+		"page of nothing":      &wire.Statement{Header: h, Day: "2020-08-31", After: "deb_2", Upto: "deb_2"},
+		"line off the page":    &wire.Statement{Header: h, Day: "2020-08-31", After: "d", Lines: []wire.StatementLine{{Kind: "debit", Debit: "d", Link: "l", Amount: 1, Receipt: hash0}}},
+		"open off the page":    &wire.Statement{Header: h, Day: "2020-08-31", Upto: "deb_1", Open: []id.Debit{"deb_2"}},
+		"settled too early":    &wire.Statement{Header: h, Day: "2020-08-31", Upto: "deb_1", Settlement: "a.b.c"},
+		"settled no day":       &wire.Settlement{Header: h},
+		"total too early":      &wire.Statement{Header: h, Day: "2020-08-31", Upto: "deb_1", Total: &wire.StatementTotal{}},
 	} {
 		_, err := wire.Sign(wire.GenerateKey(), m)
 		wantErr(t, name, err, fault.Of(err) == fault.Internal)

@@ -88,7 +88,7 @@ func TestMoneyOverHTTP(t *testing.T) {
 		t.Errorf("reversal: %+v %v", v, err)
 	}
 	ours, err := w.call("0149", "/v1/statements", nil, "statement", w.sign(&wire.Statement{
-		Header: w.head("0149"), Day: clock.Day(w.clock()), Provisional: true, Lines: []wire.StatementLine{}, Open: []id.Debit{}}))
+		Header: w.head("0149"), Day: clock.Day(w.clock()), Provisional: true, Lines: []wire.StatementLine{}, Open: []id.Debit{}, Total: &wire.StatementTotal{}}))
 	must(t, err)
 	if s, err := wire.Verify[wire.Statement](ours["statement"], w.banks["0149"].public,
 		wire.Expect{Issuer: w.issuer("0149"), Audience: "maru", Now: w.clock()}); err != nil || len(s.Lines) != 2 {

@@ -80,7 +80,7 @@ type StaffConfig struct {
 // The roles of staff.
 const (
 	RoleIdentity = "identity" // examines documents
-	RoleMoney    = "money"    // reverses charges, owns breaks
+	RoleMoney    = "money"    // reverses charges, owns breaks, records what banks have paid
 )
 
 // BankConfig pins a bank: its issuer and public keys, exchanged outside the hub.

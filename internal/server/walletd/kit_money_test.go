@@ -118,7 +118,16 @@ func (h *fakeHub) routeMoney(t *testing.T, mux *http.ServeMux, service wire.KeyS
 			t.Error(err)
 			return "", nil
 		}
-		return "", &wire.Statement{Day: q.Day, Provisional: q.Provisional, Lines: append([]wire.StatementLine{}, m.lines...), Open: []id.Debit{}}
+		total := wire.StatementTotal{}.Add(m.lines)
+		ours := &wire.Statement{Day: q.Day, Provisional: q.Provisional, Lines: append([]wire.StatementLine{}, m.lines...), Open: []id.Debit{}, Total: &total}
+		if !q.Provisional && *q.Total == total {
+			ours.Settlement, err = wire.Sign(b.key, &wire.Settlement{
+				Header: wire.Header{Issuer: string(issuer), Audience: "maru", IssuedAt: h.now().Unix()}, Day: q.Day, Total: total})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		return "", ours
 	})
 }
 

@@ -25,7 +25,9 @@ type booksPage struct {
 	Breaks   []breakRow
 	Closed   []breakRow
 	Open     []openCharge
+	Owing    []owingRow
 	Exchange *web.Form
+	Arrival  *web.Form
 	Reverse  *web.Form
 	Said     fault.Text // what the last action came to
 	Me       string
@@ -74,7 +76,7 @@ func (s *Server) pageBooks(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) books(r *http.Request) (booksPage, error) {
 	ctx := r.Context()
-	page := booksPage{Me: s.staffName(r), Reverse: reverseForm(), Exchange: s.exchangeForm()}
+	page := booksPage{Me: s.staffName(r), Reverse: reverseForm(), Exchange: s.exchangeForm(), Arrival: s.arrivalForm()}
 	breaks, err := s.wallet.Store.Breaks(ctx, false, booksShown)
 	if err != nil {
 		return page, err
@@ -92,6 +94,9 @@ func (s *Server) books(r *http.Request) (booksPage, error) {
 		}
 		page.Open = append(page.Open, openCharge{c, words, tone})
 	}
+	if err == nil {
+		page.Owing, err = s.owing(ctx)
+	}
 	return page, err
 }
 
@@ -102,15 +107,18 @@ func reverseForm() *web.Form {
 }
 
 func (s *Server) exchangeForm() *web.Form {
-	var banks []web.Option
-	for _, b := range s.cfg.Banks {
-		banks = append(banks, web.Option{Value: b.Issuer, Text: fault.Text{JA: hostOf(b.Issuer), EN: hostOf(b.Issuer)}})
-	}
 	f := web.NewForm(
-		web.Field{Name: "issuer", Kind: web.SelectField, Label: fault.Text{JA: "銀行", EN: "Bank"}, Options: banks},
+		web.Field{Name: "issuer", Kind: web.SelectField, Label: fault.Text{JA: "銀行", EN: "Bank"}, Options: s.bankOptions()},
 		web.Field{Name: "day", Kind: web.DateField, Label: fault.Text{JA: "日", EN: "Day"}})
 	f.Set("day", clock.Day(s.wallet.Now().Add(-24*time.Hour)))
 	return f
+}
+
+func (s *Server) bankOptions() (banks []web.Option) {
+	for _, b := range s.cfg.Banks {
+		banks = append(banks, web.Option{Value: b.Issuer, Text: fault.Text{JA: hostOf(b.Issuer), EN: hostOf(b.Issuer)}})
+	}
+	return banks
 }
 
 func hostOf(issuer string) string {
@@ -243,7 +251,7 @@ type exchangeOutput struct {
 type exchangedBody struct {
 	Issuer      string      `json:"issuer"`
 	Provisional bool        `json:"provisional" doc:"The day is not over."`
-	Breaks      []breakBody `json:"breaks"`
+	Breaks      []breakBody `json:"breaks" doc:"At most the first 1000; all are kept."`
 }
 
 type breakBody struct {
@@ -276,6 +284,7 @@ func (s *Server) registerMoneyStaffAPI(api huma.API) {
 		OperationID: "exchange-statements", Method: http.MethodPost, Path: "/staff/v1/statements", Tags: []string{"staff"},
 		Summary: "Exchange and compare the signed statements of a day",
 	}, s.apiExchange)
+	s.registerSettlementAPI(api)
 }
 
 func (s *Server) apiExchange(ctx context.Context, in *exchangeInput) (*exchangeOutput, error) {
@@ -301,11 +310,11 @@ func (s *Server) apiExchange(ctx context.Context, in *exchangeInput) (*exchangeO
 		if err != nil {
 			return nil, err
 		}
-		pair, err := s.wallet.Store.Statement(ctx, issuer, in.Body.Day)
+		page, err := s.wallet.Store.StatementPage(ctx, issuer, in.Body.Day, 0)
 		if err != nil {
 			return nil, err
 		}
-		e := exchangedBody{Issuer: string(issuer), Provisional: pair.Provisional, Breaks: []breakBody{}}
+		e := exchangedBody{Issuer: string(issuer), Provisional: page.Provisional, Breaks: []breakBody{}}
 		for _, b := range breaks {
 			e.Breaks = append(e.Breaks, breakBody{string(b.Debit), b.Line, string(b.Kind), b.Ours, b.Theirs})
 		}

@@ -46,6 +46,7 @@ func (s *Server) moneyRoutes(mux *http.ServeMux, api huma.API) {
 	}
 	staff("GET /staff/money", s.pageBooks)
 	staff("POST /staff/money/exchange", s.doExchange)
+	staff("POST /staff/money/arrival", s.doArrival)
 	staff("POST /staff/money/reverse", s.doReverse)
 	staff("POST /staff/money/{break}/own", s.doOwnBreak)
 	staff("POST /staff/money/{break}/close", s.doCloseBreak)

@@ -38,8 +38,10 @@ func writeMoney(ctx context.Context, tx *sql.Tx, row ledger.Write) (known bool, 
 		err = putDelivered(ctx, tx, w)
 	case bank.AddChange:
 		err = addChange(ctx, tx, w.Change)
-	case bank.PutBreaks:
-		err = putBreaks(ctx, tx, w)
+	case bank.PutPage:
+		err = putPage(ctx, tx, w)
+	case bank.AddPaidDay:
+		err = addPaidDay(ctx, tx, w.Day)
 	default:
 		return false, nil
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/id"
-	"github.com/kozamori/kozamori/internal/wire"
 )
 
 func addDebit(ctx context.Context, tx *sql.Tx, d bank.Debit) error {
@@ -68,28 +67,6 @@ func (s *Store) Reversal(ctx context.Context, svc id.Service, rev string) (bank.
 	return r, readErr("Reversal", err)
 }
 
-// Lines implements bank.StatementStore.
-func (s *Store) Lines(ctx context.Context, svc id.Service, from, to time.Time) ([]wire.StatementLine, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `
-		SELECT 'debit' AS kind, id AS debit, link, amount, decided_us AS at_us, receipt FROM debit
-		WHERE service = ?1 AND outcome = 'booked' AND decided_us >= ?2 AND decided_us < ?3
-		UNION ALL
-		SELECT 'reversal', debit, link, amount, at_us, receipt FROM reversal
-		WHERE service = ?1 AND outcome = 'reversed' AND at_us >= ?2 AND at_us < ?3
-		ORDER BY debit, kind`, svc, us(from), us(to))
-	lines, err := list("Lines", rows, err, func(row scanner) (wire.StatementLine, error) {
-		var l wire.StatementLine
-		var receipt string
-		err := row.Scan(&l.Kind, &l.Debit, &l.Link, &l.Amount, &l.BookedUs, &receipt)
-		l.Receipt = wire.Hash(receipt)
-		return l, err
-	})
-	if lines == nil && err == nil {
-		lines = []wire.StatementLine{}
-	}
-	return lines, err
-}
-
 func addChange(ctx context.Context, tx *sql.Tx, c bank.Change) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO link_change (service, id, link, kind, report, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
 		c.Service, c.ID, c.Link, c.Kind, c.Report, us(c.At))
@@ -104,36 +81,4 @@ func (s *Store) Change(ctx context.Context, svc id.Service, chg string) (bank.Ch
 		Scan(&c.Service, &c.ID, &c.Link, &c.Kind, &c.Report, &at)
 	c.At = moment(at)
 	return c, readErr("Change", err)
-}
-
-// putBreaks keeps what a comparison found, leaves owners and first sightings as they are, and clears what it
-// no longer finds.
-func putBreaks(ctx context.Context, tx *sql.Tx, w bank.PutBreaks) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE break SET cleared_us = ?3 WHERE service = ?1 AND day = ?2 AND cleared_us = 0`,
-		w.Service, w.Day, us(w.At)); err != nil {
-		return err
-	}
-	for _, b := range w.Found {
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO break (service, day, debit, kind, what, ours, theirs, owner, found_us, cleared_us)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)
-			ON CONFLICT (service, day, debit, kind) DO UPDATE SET what = ?5, ours = ?6, theirs = ?7, cleared_us = 0`,
-			b.Service, b.Day, b.Debit, b.Kind, b.What, b.Ours, b.Theirs, b.Owner, us(b.FoundAt)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Breaks implements bank.StatementStore.
-func (s *Store) Breaks(ctx context.Context) ([]bank.Break, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT service, day, debit, kind, what, ours, theirs, owner, found_us FROM break
-		WHERE cleared_us = 0 ORDER BY day, service, debit, kind`)
-	return list("Breaks", rows, err, func(row scanner) (bank.Break, error) {
-		var b bank.Break
-		var found int64
-		err := row.Scan(&b.Service, &b.Day, &b.Debit, &b.Kind, &b.What, &b.Ours, &b.Theirs, &b.Owner, &found)
-		b.FoundAt = moment(found)
-		return b, err
-	})
 }

@@ -38,7 +38,11 @@ func writeMoney(ctx context.Context, tx *sql.Tx, w ledger.Write) (known bool, er
 	case wallet.PutIdem:
 		return true, putIdem(ctx, tx, w)
 	case wallet.PutStatement:
-		return true, putStatement(ctx, tx, w.Pair)
+		return true, putStatement(ctx, tx, w.Page)
+	case wallet.PutSettlement:
+		return true, putSettlement(ctx, tx, w.Settlement)
+	case wallet.EndSettlement:
+		return true, endSettlement(ctx, tx, w.Settlement)
 	case wallet.PutBreak:
 		return true, putBreak(ctx, tx, w.Break)
 	case wallet.ChangeBreak:

@@ -12,6 +12,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/wallet"
+	"github.com/kozamori/kozamori/internal/wire"
 )
 
 func openStore(t *testing.T) *Store {
@@ -166,25 +167,61 @@ func TestPayCodeBurnsOnce(t *testing.T) {
 	}
 }
 
-// A provisional exchange never takes the place of a final one.
+// A provisional exchange never takes the place of a final one; a page stands behind the one it follows, and what
+// followed that before goes.
 func TestFinalStatementStays(t *testing.T) {
 	s := openStore(t)
-	put := func(provisional bool, ours string) {
+	put := func(n int, after, upto id.Debit, provisional bool, ours string) error {
 		t.Helper()
-		if err := s.Commit(t.Context(), wallet.PutStatement{Pair: wallet.StatementPair{Issuer: "https://bank", Day: "2026-11-23", Provisional: provisional, Ours: ours, Theirs: "t", At: at}}); err != nil {
-			t.Fatal(err)
-		}
+		return s.Commit(t.Context(), wallet.PutStatement{Page: wallet.StatementPage{Issuer: "https://bank", Day: "2026-11-23", N: n, After: after, Upto: upto,
+			Provisional: provisional, Ours: ours, Theirs: "t", At: at, OurTotal: wire.StatementTotal{Lines: n, Debits: 7, Reversals: 3}}})
 	}
 	for _, step := range []struct {
+		n           int
+		after, upto id.Debit
 		provisional bool
 		ours, want  string
-	}{{true, "1", "1"}, {true, "2", "2"}, {false, "3", "3"}, {true, "4", "3"}, {false, "5", "5"}} {
-		put(step.provisional, step.ours)
-		if got, err := s.Statement(t.Context(), "https://bank", "2026-11-23"); err != nil || got.Ours != step.want {
-			t.Errorf("after %s: %+v, %v", step.ours, got, err)
+		refused     bool
+	}{
+		{1, "", "", true, "1", "1", false},
+		{1, "", "deb_5", true, "2", "2", false},
+		{2, "deb_5", "", false, "x", "2", true}, // a final page behind a provisional one
+		{1, "", "deb_5", false, "3", "3", false},
+		{1, "", "", true, "x", "3", false},
+		{2, "deb_4", "", false, "x", "3", true},
+		{3, "deb_5", "", false, "x", "3", true},
+		{2, "", "", false, "x", "3", true},
+		{1, "deb_5", "", false, "x", "3", true},
+		{2, "deb_5", "deb_7", false, "4", "4", false},
+		{2, "deb_5", "deb_6", false, "5", "5", false}, // again, after a lost answer
+		{3, "deb_6", "", false, "6", "6", false},
+	} {
+		err := put(step.n, step.after, step.upto, step.provisional, step.ours)
+		if (fault.Of(err) == fault.Conflict) != step.refused || err != nil && !step.refused {
+			t.Errorf("%+v: %v", step, err)
+		}
+		if got, err := s.StatementPage(t.Context(), "https://bank", "2026-11-23", 0); err != nil || got.Ours != step.want {
+			t.Errorf("after %+v: %+v, %v", step, got, err)
 		}
 	}
-	if days, err := s.FinalStatements(t.Context(), "https://bank"); err != nil || len(days) != 1 {
+	if days, err := s.FinalDays(t.Context(), "https://bank"); err != nil || len(days) != 1 || days[0].Day != "2026-11-23" || days[0].Announced || days[0].Ours != (wire.StatementTotal{Lines: 3, Debits: 7, Reversals: 3}) {
+		t.Errorf("%v, %v", days, err)
+	}
+	// What the bank has settled stays as it was agreed on.
+	settled := wallet.Settlement{Issuer: "https://bank", Day: "2026-11-23", Text: "s", AnnouncedAt: at}
+	if err := s.Commit(t.Context(), wallet.PutSettlement{Settlement: settled}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), wallet.PutSettlement{Settlement: settled}); fault.Of(err) != fault.Conflict {
+		t.Errorf("settled twice: %v", err)
+	}
+	if err := put(1, "", "", false, "x"); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.StatementPage(t.Context(), "https://bank", "2026-11-23", 0); err != nil || got.Ours != "6" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if days, err := s.FinalDays(t.Context(), "https://bank"); err != nil || len(days) != 1 || !days[0].Announced {
 		t.Errorf("%v, %v", days, err)
 	}
 }

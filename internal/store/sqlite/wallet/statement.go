@@ -3,64 +3,101 @@ package wallet
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
-func putStatement(ctx context.Context, tx *sql.Tx, p wallet.StatementPair) error {
-	_, err := tx.ExecContext(ctx, `
-		INSERT INTO statements (issuer, day, provisional, ours_jws, theirs_jws, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-		ON CONFLICT (issuer, day) DO UPDATE SET provisional = excluded.provisional, ours_jws = excluded.ours_jws,
-			theirs_jws = excluded.theirs_jws, at_us = excluded.at_us
-		WHERE excluded.provisional <= statements.provisional`,
-		p.Issuer, p.Day, p.Provisional, p.Ours, p.Theirs, stamp(p.At))
+// putStatement keeps a page behind the one it follows, in the place of all that followed before. A day that is over
+// never gives way to one that was not, one whose settlement is announced to none.
+func putStatement(ctx context.Context, tx *sql.Tx, p wallet.StatementPage) error {
+	var announced, final, follows bool
+	err := tx.QueryRowContext(ctx, `SELECT
+		EXISTS (SELECT 1 FROM settlements WHERE issuer = ?1 AND day = ?2),
+		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = ?1 AND day = ?2 AND provisional = 0),
+		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = ?1 AND day = ?2 AND n = ?3 - 1 AND upto_debit = ?4 AND provisional = ?5)`,
+		p.Issuer, p.Day, p.N, p.After, p.Provisional).Scan(&announced, &final, &follows)
+	switch {
+	case err != nil || announced || final && p.Provisional:
+		return err
+	case p.N == 1 && p.After != "", p.N > 1 && (p.After == "" || !follows):
+		return fault.New(fault.Conflict, "store.wallet.PutStatement", fmt.Errorf("page %d of %s does not follow", p.N, p.Day))
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM statement_pages WHERE issuer = ?1 AND day = ?2 AND n >= ?3`, p.Issuer, p.Day, p.N); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO statement_pages (issuer, day, n, after_debit, upto_debit, provisional, ours_jws, theirs_jws, at_us,
+			our_lines, our_debits, our_reversals, their_lines, their_debits, their_reversals)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`,
+		p.Issuer, p.Day, p.N, p.After, p.Upto, p.Provisional, p.Ours, p.Theirs, stamp(p.At),
+		p.OurTotal.Lines, p.OurTotal.Debits, p.OurTotal.Reversals, p.TheirTotal.Lines, p.TheirTotal.Debits, p.TheirTotal.Reversals)
 	return err
 }
 
-// Statement implements wallet.StatementStore.
-func (s *Store) Statement(ctx context.Context, issuer id.Issuer, day string) (wallet.StatementPair, error) {
-	var p wallet.StatementPair
+// StatementPage implements wallet.StatementStore.
+func (s *Store) StatementPage(ctx context.Context, issuer id.Issuer, day string, n int) (wallet.StatementPage, error) {
+	var p wallet.StatementPage
 	var at int64
-	err := s.db.Read().QueryRowContext(ctx, `SELECT issuer, day, provisional, ours_jws, theirs_jws, at_us FROM statements
-		WHERE issuer = ?1 AND day = ?2`, issuer, day).Scan(&p.Issuer, &p.Day, &p.Provisional, &p.Ours, &p.Theirs, &at)
+	o, t := &p.OurTotal, &p.TheirTotal
+	err := s.db.Read().QueryRowContext(ctx, `SELECT issuer, day, n, after_debit, upto_debit, provisional, ours_jws, theirs_jws, at_us,
+			our_lines, our_debits, our_reversals, their_lines, their_debits, their_reversals FROM statement_pages
+		WHERE issuer = ?1 AND day = ?2 AND (?3 = 0 OR n = ?3) ORDER BY n DESC LIMIT 1`, issuer, day, n).
+		Scan(&p.Issuer, &p.Day, &p.N, &p.After, &p.Upto, &p.Provisional, &p.Ours, &p.Theirs, &at,
+			&o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals)
 	p.At = moment(at)
-	return p, found("Statement", err)
+	return p, found("StatementPage", err)
 }
 
-// FinalStatements implements wallet.StatementStore.
-func (s *Store) FinalStatements(ctx context.Context, issuer id.Issuer) ([]string, error) {
-	return all(ctx, s, "FinalStatements", func(r moneyRow) (day string, err error) {
-		return day, r.Scan(&day)
-	}, `SELECT day FROM statements WHERE issuer = ?1 AND provisional = 0`, issuer)
+// FinalDays implements wallet.StatementStore.
+func (s *Store) FinalDays(ctx context.Context, issuer id.Issuer) ([]wallet.FinalDay, error) {
+	return all(ctx, s, "FinalDays", func(r moneyRow) (d wallet.FinalDay, err error) {
+		o, t := &d.Ours, &d.Theirs
+		return d, r.Scan(&d.Day, &o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals, &d.Announced)
+	}, `SELECT p.day, p.our_lines, p.our_debits, p.our_reversals, p.their_lines, p.their_debits, p.their_reversals, s.day IS NOT NULL
+		FROM statement_pages AS p LEFT JOIN settlements AS s ON s.issuer = p.issuer AND s.day = p.day
+		WHERE p.issuer = ?1 AND p.provisional = 0 AND p.upto_debit = '' ORDER BY p.day DESC`, issuer)
 }
+
+// statementLines are a bank's (?1) lines with a booked time from ?2, before ?3, as a statement orders them.
+const statementLines = `
+	SELECT 'debit' AS kind, debit, link, amount, booked_us, receipt_hash FROM charges
+	WHERE issuer = ?1 AND booked_us >= ?2 AND booked_us < ?3 AND state IN ('done', 'reversing', 'reversed')
+	UNION ALL
+	SELECT 'reversal' AS kind, r.debit, c.link, c.amount, r.booked_us, r.receipt_hash
+	FROM reversals AS r JOIN charges AS c ON c.debit = r.debit
+	WHERE r.issuer = ?1 AND r.booked_us >= ?2 AND r.booked_us < ?3 AND r.receipt_jws <> ''`
 
 // StatementLines implements wallet.StatementStore.
-func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time) ([]wire.StatementLine, error) {
+func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error) {
 	lines, err := all(ctx, s, "StatementLines", func(r moneyRow) (l wire.StatementLine, err error) {
 		return l, r.Scan(&l.Kind, &l.Debit, &l.Link, &l.Amount, &l.BookedUs, &l.Receipt)
-	}, `
-		SELECT 'debit' AS kind, debit, link, amount, booked_us, receipt_hash FROM charges
-		WHERE issuer = ?1 AND booked_us >= ?2 AND booked_us < ?3 AND state IN ('done', 'reversing', 'reversed')
-		UNION ALL
-		SELECT 'reversal' AS kind, r.debit, c.link, c.amount, r.booked_us, r.receipt_hash
-		FROM reversals AS r JOIN charges AS c ON c.debit = r.debit
-		WHERE r.issuer = ?1 AND r.booked_us >= ?2 AND r.booked_us < ?3 AND r.receipt_jws <> ''
-		ORDER BY debit, kind`, issuer, stamp(from), stamp(to))
+	}, `SELECT kind, debit, link, amount, booked_us, receipt_hash FROM (`+statementLines+`) WHERE debit > ?4 ORDER BY debit, kind LIMIT ?5`,
+		issuer, stamp(from), stamp(to), after, n)
 	if lines == nil {
 		lines = []wire.StatementLine{}
 	}
 	return lines, err
 }
 
+// StatementTotal implements wallet.StatementStore.
+func (s *Store) StatementTotal(ctx context.Context, issuer id.Issuer, from, to time.Time) (t wire.StatementTotal, err error) {
+	err = s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(amount) FILTER (WHERE kind = 'debit'), 0),
+		COALESCE(SUM(amount) FILTER (WHERE kind = 'reversal'), 0) FROM (`+statementLines+`)`,
+		issuer, stamp(from), stamp(to)).Scan(&t.Lines, &t.Debits, &t.Reversals)
+	return t, found("StatementTotal", err)
+}
+
 // OpenDebits implements wallet.StatementStore.
-func (s *Store) OpenDebits(ctx context.Context, issuer id.Issuer) ([]id.Debit, error) {
+func (s *Store) OpenDebits(ctx context.Context, issuer id.Issuer, after id.Debit, n int) ([]id.Debit, error) {
 	open, err := all(ctx, s, "OpenDebits", func(r moneyRow) (d id.Debit, err error) {
 		return d, r.Scan(&d)
-	}, `SELECT debit FROM charges WHERE issuer = ?1 AND state IN ('sent', 'pending') ORDER BY debit`, issuer)
+	}, `SELECT debit FROM charges WHERE issuer = ?1 AND state IN ('sent', 'pending') AND debit > ?2 ORDER BY debit LIMIT ?3`, issuer, after, n)
 	if open == nil {
 		open = []id.Debit{}
 	}
