@@ -85,10 +85,13 @@ func (b *Bank) change(ctx context.Context, op string, svc Service, m *wire.LinkC
 	}
 	// What a crash leaves undone here is answered by the same change again: it finds the link as strict as
 	// it asks for, or makes it cool from a later moment.
-	report, err := b.Report(ctx, l)
+	n, err := b.now(ctx, l)
 	if err != nil {
 		return "", err
 	}
+	r := b.reportOf(n, b.Now())
+	r.Change = m.Change // so that nobody on the way can pass it off as the answer to another change
+	report := b.sign(r)
 	answer := Change{Service: svc.ID, ID: m.Change, Link: l.ID, Kind: m.Kind, At: b.Now(), Report: report}
 	return report, b.Store.Commit(ctx, AddChange{answer})
 }
