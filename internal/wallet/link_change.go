@@ -78,7 +78,7 @@ func (w *Wallet) changeLink(l Link, kinds ...LinkChangeKind) ([]ledger.Write, er
 		if err != nil {
 			return nil, fault.New(fault.Internal, "wallet.changeLink", err)
 		}
-		messages = append(messages, outbox.Message{ID: chg, Kind: KindChange, Key: string(l.ID), Payload: payload})
+		messages = append(messages, outbox.Message{ID: chg, Kind: KindChange, Key: string(l.ID), To: string(l.Issuer), Payload: payload})
 		l.Changes = append(slices.Clip(l.Changes), chg)
 		l.EndRequested = l.EndRequested || k == LinkEnded
 	}
