@@ -48,15 +48,23 @@ func (w *Wallet) MakePayCode(ctx context.Context, sub id.Subject) (code string, 
 // ShowPayCode is the code a holder can be paid with now: the last one while it lives and nobody has presented it,
 // otherwise a new one. So a page that is opened once more voids no code that is just being scanned.
 func (w *Wallet) ShowPayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
+	code, row, err = w.LivePayCode(ctx, sub)
+	if err != nil && fault.Of(err) == fault.NotFound {
+		return w.MakePayCode(ctx, sub)
+	}
+	return code, row, err
+}
+
+// LivePayCode is the code that a holder has shown and nobody presented yet; fault.NotFound for none. It makes none.
+func (w *Wallet) LivePayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
 	row, err = w.Store.LivePayCode(ctx, sub, w.Now())
-	if err == nil {
-		if code = w.payCode(row.Payment); payCodeHash(code) == row.Hash { // not so after a change of the key
-			return code, row, nil
-		}
-	} else if fault.Of(err) != fault.NotFound {
+	if err != nil {
 		return "", PayCode{}, err
 	}
-	return w.MakePayCode(ctx, sub)
+	if code = w.payCode(row.Payment); payCodeHash(code) != row.Hash { // made under another key
+		return "", PayCode{}, fault.New(fault.NotFound, "wallet.LivePayCode", nil)
+	}
+	return code, row, nil
 }
 
 // payCode is the code of a payment to be: keyed, so that it can be shown again although only its hash is kept.

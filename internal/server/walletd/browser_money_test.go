@@ -168,6 +168,8 @@ func TestMoneyInChromium(t *testing.T) {
 
 	p.must(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(3)))
 	p.open("/pay?lang=ja")
+	p.look("pay-before-ja")
+	p.must(chromedp.Click(`form[action="/pay"] button`), chromedp.WaitVisible("[data-code]"))
 	p.look("pay-ja")
 	code, err := chromedp.Run(p.ctx, chromedp.Text("[data-code]"))
 	if err != nil {
@@ -206,7 +208,8 @@ func TestMoneyInChromium(t *testing.T) {
 	p.look("history-ja")
 	p.open("/")
 	p.look("home-ja")
-	p.open("/pay?lang=en")
+	p.open("/?lang=en")
+	p.must(chromedp.Click(`form[action="/pay"] button`), chromedp.WaitVisible("[data-code]"))
 	p.look("pay-en")
 	if got := h.server.wallet; got != nil {
 		purse, err := got.PurseOf(t.Context(), sub)

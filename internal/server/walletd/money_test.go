@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -163,6 +164,7 @@ var (
 // shows opens the page with a payment code: the code, and where its payment is seen.
 func (v *visitor) shows() (code, at string) {
 	v.Helper()
+	v.goes("/pay", "/pay")
 	p := v.get("/pay")
 	c, a := shownCode.FindStringSubmatch(p.text), shownPayment.FindStringSubmatch(p.text)
 	if c == nil || a == nil || strings.Count(p.text, "<svg class=\"code-") != 2 {
@@ -215,6 +217,14 @@ func TestShopAPI(t *testing.T) {
 	v.soon(v.charges(key, v.linked(sub, nil).ID, "5000"), "チャージしました")
 	const lunch, gift = "Bearer lunch key", "Bearer gift key"
 
+	for range 2 { // a look makes no code
+		if p := v.get("/pay"); shownCode.MatchString(p.text) || !strings.Contains(p.text, "支払いコードを表示") {
+			t.Errorf("no code was asked for: %s", plain(p.text))
+		}
+	}
+	if _, err := h.server.store.LivePayCode(t.Context(), sub, h.clock.Now()); fault.Of(err) != fault.NotFound {
+		t.Errorf("looking at the page made a code: %v", err)
+	}
 	code, at := v.shows()
 	body := payBody(code, 700)
 	if again, _ := v.shows(); again != code {
@@ -239,7 +249,7 @@ func TestShopAPI(t *testing.T) {
 		t.Errorf("looked up: %d %v", status, got)
 	}
 	before, _ := v.shows()
-	v.goes("/pay", "/pay")
+	v.goes("/pay", "/pay/new")
 	fresh, _ := v.shows()
 	if before == code || fresh == before {
 		t.Errorf("codes %q, %q and %q: a paid one and a replaced one are gone", code, before, fresh)
