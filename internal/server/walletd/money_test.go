@@ -205,6 +205,26 @@ func (h *house) call(method, path, key, idem, body string) (int, map[string]any,
 	return res.StatusCode, out, res.Header
 }
 
+// twoKeys presents a code under two idempotency keys at once.
+func (h *house) twoKeys(key, one, two, body string) (int, map[string]any) {
+	h.Helper()
+	req, err := http.NewRequestWithContext(h.Context(), "POST", h.origin+"/v1/payments", strings.NewReader(body))
+	if err != nil {
+		h.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {key}, "Idempotency-Key": {one, two}}
+	res, err := wire.LocalhostTransport().RoundTrip(req)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer res.Body.Close()
+	var out map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		h.Fatal(err)
+	}
+	return res.StatusCode, out
+}
+
 func payBody(code string, amount int) string {
 	b, _ := json.Marshal(map[string]any{"code": code, "amount": amount, "terminal": "1", "order": "42"})
 	return string(b)
@@ -260,7 +280,9 @@ func TestShopAPI(t *testing.T) {
 		rule            string
 	}{
 		"another body":     {lunch, "k1", payBody(code, 701), 400, "idempotency_error"},
-		"no key":           {lunch, "", payBody(fresh, 1), 400, ""},
+		"no key":           {lunch, "", payBody(fresh, 1), 400, "idempotency_error"},
+		"a long key":       {lunch, strings.Repeat("k", 256), payBody(fresh, 1), 400, "idempotency_error"},
+		"a key of no text": {lunch, "鍵", payBody(fresh, 1), 400, "idempotency_error"},
 		"nobody":           {"", "k2", payBody(fresh, 1), 401, ""},
 		"a wrong key":      {"Bearer no", "k2", payBody(fresh, 1), 401, ""},
 		"another scheme":   {"Basic lunch key", "k2", payBody(fresh, 1), 401, ""},
@@ -275,6 +297,13 @@ func TestShopAPI(t *testing.T) {
 		if status != c.want && !(c.want == 422 && status == 400) || c.rule != "" && out["rule"] != c.rule {
 			t.Errorf("%s: %d %v", name, status, out)
 		}
+	}
+	if status, out := h.twoKeys(lunch, "k7", "k8", payBody(fresh, 1)); status != http.StatusBadRequest || !strings.Contains(toJSON(out), "Idempotency-Key") {
+		t.Errorf("two keys: %d %v", status, out)
+	}
+	status, other, header := h.call("POST", "/v1/payments", gift, "k1", body) // another shop's key is another key
+	if status != http.StatusGone || other["rule"] != "M11" || header.Get("Idempotent-Replayed") != "" {
+		t.Errorf("under another shop's key: %d %v", status, other)
 	}
 	status, refused, _ := h.call("POST", "/v1/payments", lunch, "k6", payBody(fresh, 99_999))
 	if status != http.StatusPaymentRequired || refused["state"] != "refused" || refused["reason"] != "funds" {
