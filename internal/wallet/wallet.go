@@ -33,6 +33,7 @@ type Store interface {
 	Commit(ctx context.Context, rows ...ledger.Write) error
 	PeopleStore
 	MoneyStore
+	LivesStore
 }
 
 // Profile is the service as banks and people know it.

@@ -18,12 +18,12 @@ import (
 	"github.com/kozamori/kozamori/internal/wallet"
 )
 
-// before makes a wallet's file as it was before some migrations.
-func before(t *testing.T, path string, lacking ...string) *sqlitedb.DB {
+// before makes a wallet's file as it was before a migration.
+func before(t *testing.T, path, migration string) *sqlitedb.DB {
 	t.Helper()
 	old := fstest.MapFS{}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || slices.Contains(lacking, d.Name()) {
+		if err != nil || d.IsDir() || d.Name() >= migration {
 			return err
 		}
 		data, err := files.ReadFile(name)
