@@ -267,7 +267,7 @@ func corruptions(h history) []corruption {
 		pair("a settlement that the bank takes back", atBank, "settlements", "the bank's own", `DELETE FROM settlement WHERE day = '2026-11-21'`),
 		pair("a settlement of what the service lacks", atWallet, "settlement", "the service has of the day", `DELETE FROM charges WHERE debit = '$done'`),
 		pair("money on the way that is nobody's", atBank, "settlement", "has not arrived", `UPDATE ledger_accounts SET balance = balance - 1 WHERE id = 'service/maru'`),
-		{"hub lost an event", atHub, []string{`DELETE FROM events WHERE seq = 1`}, "hub", "events", "without a gap"},
+		{"hub lost an event", atHub, []string{`DELETE FROM events WHERE seq = 2`}, "hub", "events", "without a gap"},
 		{"hub routed over nothing", atHub, []string{`DELETE FROM links`}, "hub", "debits", "routed over"},
 	}
 	for i := range all {

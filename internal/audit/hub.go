@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"maps"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type hubBooks struct {
 	events []hubEvent
 	debits []hubDebit
 	links  map[string]bool
+	gone   map[string]int64 // events that a service has taken and the hub forgot: all up to here
 }
 
 type hubEvent struct {
@@ -25,13 +27,15 @@ type hubDebit struct {
 }
 
 func readHub(ctx context.Context, path string) (*hubBooks, error) {
-	h := &hubBooks{role: "hub", links: map[string]bool{}}
+	h := &hubBooks{role: "hub", links: map[string]bool{}, gone: map[string]int64{}}
 	return h, readFile(ctx, path, func(r *reader) {
 		h.damage = damage(r)
 		h.events = list(r, `SELECT service, seq FROM events ORDER BY service, seq`, func(e *hubEvent) []any { return []any{&e.service, &e.seq} })
 		h.debits = list(r, `SELECT service, debit, link, outcome, answered_us FROM debits ORDER BY service, debit`, func(d *hubDebit) []any {
 			return []any{&d.service, &d.debit, &d.link, &d.outcome, &d.answeredUs}
 		})
+		each(r, `SELECT service, forgotten FROM event_marks`, func(e *hubEvent) []any { return []any{&e.service, &e.seq} },
+			func(e hubEvent) { h.gone[e.service] = e.seq })
 		each(r, `SELECT link FROM links`, func(l *string) []any { return []any{l} }, func(l string) { h.links[l] = true })
 	})
 }
@@ -45,7 +49,7 @@ func (h *hubBooks) check(f *finder, _ time.Time) {
 	for _, d := range h.damage {
 		f.add("hub.db", "file", d, "an undamaged file", "damage")
 	}
-	next := map[string]int64{}
+	next := maps.Clone(h.gone)
 	for _, e := range h.events {
 		next[e.service]++
 		equal(f, "events", e.service, "numbers without a gap", next[e.service], e.seq)

@@ -315,13 +315,21 @@ func (w *world) hub(p person, debit id.Debit) {
 	t := w.t
 	db, err := sqlitedb.Open(filepath.Join(w.dir, "data", "hub", "hub.db"), hubstore.Source)
 	must(t, err)
-	must(t, hubstore.New(db).Change(t.Context(), func(tx hub.Tx) error {
-		_, err := tx.AddEvent(t.Context(), hub.Event{Service: service, Key: "a", Report: "x.y.z", At: w.time})
-		_, err2 := tx.AddEvent(t.Context(), hub.Event{Service: service, Key: "b", Report: "x.y.z", At: w.time})
-		return errors.Join(err, err2,
+	store := hubstore.New(db)
+	must(t, store.Change(t.Context(), func(tx hub.Tx) error {
+		var errs []error
+		for _, key := range []string{"a", "b", "c"} {
+			_, err := tx.AddEvent(t.Context(), hub.Event{Service: service, Key: key, Report: "x.y.z", At: w.time})
+			errs = append(errs, err)
+		}
+		return errors.Join(errors.Join(errs...),
 			tx.PutLink(t.Context(), hub.Link{ID: p.link, Service: service, Issuer: issuer, State: "active", Seq: 1, Updated: w.time}),
 			tx.PutDebit(t.Context(), hub.Debit{Service: service, ID: debit, Issuer: issuer, Link: p.link, Outcome: "booked", Sent: w.time, Answered: w.time}))
 	}))
+	must(t, store.MarkRead(t.Context(), service, 1)) // the first was taken and is forgotten: that leaves no gap
+	if n, err := store.ForgetEvents(t.Context(), w.time.Add(time.Hour), 10); err != nil || n != 1 {
+		t.Fatalf("%d events forgotten, %v", n, err)
+	}
 	must(t, db.Close())
 }
 

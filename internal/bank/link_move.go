@@ -10,6 +10,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/wire"
 )
 
 // Move is a change of a link: its row and its gate go in one commit of the ledger, with the evidence, the
@@ -26,8 +27,8 @@ type Move struct {
 	More []ledger.Write        // further rows of the same commit
 	With []ledger.Request      // further requests of the same commit
 
-	// Kept makes the row that keeps the report which the caller hands to the service.
-	Kept func(report string) ledger.Write
+	// Kept signs the report which the caller hands to the service, and makes the row that keeps it.
+	Kept func(report *wire.LinkReport) ledger.Write
 	// Open lets the move happen only while the account's gate is open, judged in the commit (D2); otherwise it
 	// is errShut.
 	Open bool
@@ -105,7 +106,7 @@ func (b *Bank) plan(ctx context.Context, from linkNow, m Move, at time.Time) (Li
 			}}}
 			rows = append(append(rows, told...), m.More...)
 			if m.Kept != nil {
-				rows = append(rows, m.Kept(b.report(next, at)))
+				rows = append(rows, m.Kept(b.reportOf(next, at)))
 			}
 			if !m.Silent {
 				rows = append(rows, b.reportRow(next.Link, b.report(next, at), at))

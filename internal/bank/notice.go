@@ -150,7 +150,9 @@ func (b *Bank) Tell(ctx context.Context, ev Event, added ...Contact) ([]ledger.W
 		}
 		rows = append(rows, AddNotice{n})
 		if !digest {
-			rows = append(rows, b.message(MessageNotice, "notice/"+c.ID, n.letter(ev, acc, c), ev.At))
+			m := b.message(MessageNotice, "notice/"+c.ID, n.letter(ev, acc, c), ev.At)
+			m.To = MessageNotice + "." + string(c.Channel) // a gateway that hangs must not keep the mail
+			rows = append(rows, m)
 		}
 	}
 	return rows, nil
@@ -183,7 +185,7 @@ func (n Notice) letter(ev Event, acc Account, c Contact) letter {
 
 // message is a row of the outbox; the store seals its payload. Messages of one key stay in order: letters
 // to one contact, reports of one link.
-func (b *Bank) message(kind, key string, payload any, due time.Time) ledger.Write {
+func (b *Bank) message(kind, key string, payload any, due time.Time) outbox.Message {
 	plain, err := json.Marshal(payload)
 	if err != nil {
 		panic(fmt.Sprintf("bank: a %s cannot be written: %v", kind, err))

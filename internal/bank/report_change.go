@@ -81,19 +81,21 @@ func (b *Bank) change(ctx context.Context, op string, svc Service, m *wire.LinkC
 	if err != nil {
 		return err
 	}
-	kept := func(report string) ledger.Write {
-		return AddChange{Change{Service: svc.ID, ID: m.Change, Link: l.ID, Kind: m.Kind, At: b.Now(), Report: report}}
+	// The answer names the change, so that nobody on the way can pass it off as the answer to another one.
+	kept := func(r *wire.LinkReport) ledger.Write {
+		r.Change = m.Change
+		return AddChange{Change{Service: svc.ID, ID: m.Change, Link: l.ID, Kind: m.Kind, At: b.Now(), Report: b.sign(r)}}
 	}
 	if move.To != "" {
 		move.Kept = kept
 		_, err = b.MoveLink(ctx, l.ID, move, unchanged(l))
 		return err
 	}
-	report, err := b.Report(ctx, l) // the link is over, or not begun: nothing to make stricter
+	n, err := b.now(ctx, l) // the link is over, or not begun: nothing to make stricter
 	if err != nil {
 		return err
 	}
-	return b.Store.Commit(ctx, kept(report))
+	return b.Store.Commit(ctx, kept(b.reportOf(n, b.Now())))
 }
 
 // unchanged lets a move happen only to the link as it was when the move was made up.

@@ -161,7 +161,7 @@ func TestChangesAtTheService(t *testing.T) {
 			acc := w.hanako()
 			l := w.link(acc, maru, nil)
 			r, text := w.change(l, c.kind, "chg_1")
-			if r.State != c.state {
+			if r.State != c.state || r.Change != "chg_1" {
 				t.Errorf("report: %+v", r)
 			}
 			if d := w.debit(l, 1_000); d.Reason != c.debit {

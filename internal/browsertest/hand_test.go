@@ -164,17 +164,8 @@ func (h *hand) next(then string) {
 	h.press("main form button.primary", then)
 }
 
-// signs presses the button that asks for the passkey, again where the page's modules were not there yet.
+// signs presses the button that asks for the passkey, once, as soon as it can be pressed.
 func (h *hand) signs(button, then string) {
 	h.Helper()
-	for range 5 {
-		h.do(chromedp.Click(button))
-		if comes(4*time.Second, func() bool {
-			there, err := chromedp.Run(h.tab, chromedp.Evaluate[bool](`document.querySelector('`+then+`') !== null`))
-			return err == nil && there
-		}) {
-			return
-		}
-	}
-	h.Fatalf("no passkey brings %s: %s", then, h.words())
+	h.do(chromedp.WaitEnabled(button), chromedp.Click(button), chromedp.WaitVisible(then))
 }

@@ -209,6 +209,9 @@ func (w *walk) charge(amount string) {
 func (w *walk) code() string {
 	w.Helper()
 	w.open(w.wallet() + "/pay")
+	w.look("wallet-pay-before")
+	w.open(w.wallet() + "/")
+	w.press(`form[action="/pay"] button`, "[data-code]")
 	w.look("wallet-pay")
 	w.do(chromedp.EmulateViewport(phone, tall, chromedp.EmulateScale(3)))
 	shot, err := chromedp.Run(w.tab, chromedp.CaptureScreenshot())

@@ -31,7 +31,7 @@ func TestSyncedPasskeyWithTheBrowsersKey(t *testing.T) {
 	w.open(w.wallet() + "/charge")
 	w.fill("amount", "1000")
 	w.next(`form[action$="/agree"] button`)
-	w.do(chromedp.Click(`form[action$="/agree"] button.primary`), chromedp.WaitVisible(`form[action$="/agree"] .notice.bad`))
+	w.signs(`form[action$="/agree"] button.primary`, `form[action$="/agree"] .notice.bad`)
 	w.here("wallet-confirm-without-key")
 	w.open(w.wallet() + "/history")
 	lines, err := chromedp.Run(w.tab, chromedp.Evaluate[int](`document.querySelectorAll('.badge.good').length`))

@@ -114,6 +114,7 @@ type Hub struct {
 	waiting   map[id.Service]chan struct{} // closed when a service has a new event
 	redeeming map[id.Request]bool          // redemptions under way
 	slots     map[id.Issuer]chan struct{}  // bounds the calls under way at one bank
+	read      map[id.Service]int64         // events that are marked as taken already
 }
 
 // perBank bounds the calls under way at one bank; what comes beyond is told to try again.
@@ -122,7 +123,7 @@ const perBank = 64
 // New makes a hub.
 func New(d Deps) *Hub {
 	h := &Hub{Deps: d, services: map[id.Service]Service{}, banks: map[id.Issuer]Bank{},
-		waiting: map[id.Service]chan struct{}{}, redeeming: map[id.Request]bool{}, slots: map[id.Issuer]chan struct{}{}}
+		waiting: map[id.Service]chan struct{}{}, redeeming: map[id.Request]bool{}, slots: map[id.Issuer]chan struct{}{}, read: map[id.Service]int64{}}
 	for _, s := range d.Services {
 		h.services[s.ID] = s
 	}

@@ -114,6 +114,9 @@ func (h *Hub) recordRequest(ctx context.Context, s id.Service, in NewLink, diges
 	if err != nil {
 		return Request{}, secrets{}, err
 	}
+	if len(row.Sealed) == 0 { // over, and its secrets forgotten
+		return row, secrets{}, nil
+	}
 	sec, err = h.open(row.Sealed, bindRequest(row.ID))
 	return row, sec, err
 }
@@ -225,6 +228,9 @@ func (h *Hub) beginRedeem(ctx context.Context, s id.Service, r id.Request, codeH
 		if row.Stage == Linked { // the activation may be repeated, also after a suspension: it changes nothing
 			if row.CodeHash != codeHash {
 				return fault.New(fault.Conflict, op, errors.New("another code"))
+			}
+			if len(row.Sealed) == 0 {
+				return fault.New(fault.Gone, op, errors.New("the request's token is forgotten"))
 			}
 			return nil
 		}

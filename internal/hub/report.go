@@ -51,8 +51,11 @@ func (h *Hub) Report(ctx context.Context, caller id.Issuer, s id.Service, raw st
 	return err
 }
 
-// Events returns a service's events after seq, waiting up to wait for the first.
+// Events returns a service's events after seq, waiting up to wait for the first. Those up to seq it has taken.
 func (h *Hub) Events(ctx context.Context, s id.Service, after int64, wait time.Duration) ([]Event, error) {
+	if err := h.taken(ctx, s, after); err != nil {
+		return nil, err
+	}
 	timer := time.NewTimer(min(max(wait, 0), MaxWait))
 	defer timer.Stop()
 	for {

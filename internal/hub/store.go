@@ -103,4 +103,12 @@ type Store interface {
 	LinksOf(ctx context.Context, issuer id.Issuer, p id.Pseudonym) ([]Link, error)
 	Links(ctx context.Context, n int) ([]Link, error)   // newest first
 	Debits(ctx context.Context, n int) ([]Debit, error) // newest first
+
+	// MarkRead writes down that a service has taken its events up to seq.
+	MarkRead(ctx context.Context, s id.Service, seq int64) error
+	// The Forget functions remove at most n of what is from before a moment and say how many: of a request its
+	// addresses and secrets, and what was not linked is ended; events that are read; acts whose suspension is over.
+	ForgetRequests(ctx context.Context, before time.Time, n int) (int, error)
+	ForgetEvents(ctx context.Context, before time.Time, n int) (int, error)
+	ForgetActs(ctx context.Context, before time.Time, n int) (int, error)
 }

@@ -114,8 +114,11 @@ type payment struct {
 
 // pay shows a one-time code, which a shop scans: the shop's answer, and what the payer's page says at the end.
 func (p *person) pay(ctx context.Context, s id.Service, shop string, amount money.Yen) (payment, *page, error) {
-	at, err := p.web.open(ctx, p.service(s)+"/pay")
+	at, err := p.web.open(ctx, p.service(s)+"/")
 	if err != nil {
+		return payment{}, nil, err
+	}
+	if at, err = p.web.press(ctx, at.form("/pay")); err != nil {
 		return payment{}, nil, err
 	}
 	code := at.find(func(n node) bool { return n.has("data-code") })

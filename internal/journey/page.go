@@ -119,15 +119,6 @@ func (p *page) link(prefix string) string {
 	return found.attr("href")
 }
 
-// badges are the states that stand on the page.
-func (p *page) badges() []string {
-	var out []string
-	for _, n := range p.root.all(func(n node) bool { return n.hasClass("badge") }) {
-		out = append(out, n.words())
-	}
-	return out
-}
-
 // formAction is what the page's Content-Security-Policy lets its forms lead to.
 func (p *page) formAction() (sources []string, limited bool) {
 	for directive := range strings.SplitSeq(p.header.Get("Content-Security-Policy"), ";") {

@@ -128,28 +128,6 @@ func Narration(s string) (string, error) {
 	return n, nil
 }
 
-// Wide writes half-width text for the screen: kana joined with their voiced marks, Latin letters, digits
-// and symbols full-width, "-" after a kana as the long mark. Narrow(Wide(s)) is s for what Narrow wrote.
-func Wide(s string) string {
-	var b strings.Builder
-	var before rune
-	for _, r := range norm.NFKC.String(s) {
-		switch {
-		case isMark(r) && (before >= 'ァ' && before <= 'ヺ' || before == 'ー'):
-			r = 'ー'
-		case r == ' ':
-			r = '\u3000'
-		case r == '¥':
-			r = '￥'
-		case r > ' ' && r <= '~':
-			r += '！' - '!'
-		}
-		b.WriteRune(r)
-		before = r
-	}
-	return b.String()
-}
-
 // Name reads a person's kana name as typed (hiragana, half-width, odd spaces) into the form messages
 // carry: full-width katakana, one space between its parts. It returns ErrUnfit for anything but kana,
 // the long mark, the middle dot and Latin capitals, and where there is only one part.

@@ -52,21 +52,6 @@ func TestNarration(t *testing.T) {
 	}
 }
 
-func TestWide(t *testing.T) {
-	for in, want := range map[string]string{
-		"ﾃﾞｲ-ﾊﾞﾗｲ":    "デイーバライ",
-		"ﾄﾞｺﾓｺｳｻﾞ":    "ドコモコウザ",
-		"ABC-1 ¥5":    "ＡＢＣ－１　￥５",
-		"｢ｶﾞ｣(ｶ)--":   "「ガ」（カ）－－",
-		"ﾊﾟ--":        "パーー",
-		"already ワイド": "ａｌｒｅａｄｙ　ワイド",
-	} {
-		if got := Wide(in); got != want {
-			t.Errorf("Wide(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestName(t *testing.T) {
 	for in, want := range map[string]string{
 		"やまだ　たろう":      "ヤマダ タロウ",
@@ -118,8 +103,8 @@ func checkNarrow(t reporter, s string) {
 	if again, err := Narrow(n); err != nil || again != n {
 		t.Fatalf("Narrow(%q) = %q, %v: not stable", n, again, err)
 	}
-	if back, err := Narrow(Wide(n)); err != nil || back != n {
-		t.Fatalf("Narrow(Wide(%q)) = %q, %v", n, back, err)
+	if back, err := Narrow(n); err != nil || back != n {
+		t.Fatalf("Narrow(%q) = %q, %v: not stable", n, back, err)
 	}
 	if f, g := FoldName(s), FoldName(n); f != g {
 		t.Fatalf("FoldName(%q) = %q, of its narrow form %q", s, f, g)

@@ -14,10 +14,19 @@ type Message struct {
 	ID       string    // unique; "" lets the store give one
 	Kind     string    // which handler delivers it: "debit", "notice"
 	Key      string    // messages of one key go in order; "" for a message that waits for no other
+	To       string    // destination, which has places of its own: a bank, a gateway; "" stands for the kind
 	Payload  []byte    // for the handler; the store seals it before it is written
 	Due      time.Time // not before this; zero is at once
 	Attempts int       // deliveries that failed so far
 	Broken   error     // why the store cannot read the payload: such a message fails without reaching its handler
+}
+
+// Lane is what a message shares its places with: all that goes to the same destination.
+func (m Message) Lane() string {
+	if m.To != "" {
+		return m.To
+	}
+	return m.Kind
 }
 
 // Backoff is how long to wait after a message failed so often: half a second, doubling up to a minute.

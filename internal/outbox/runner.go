@@ -11,8 +11,8 @@ import (
 
 // Store is what the runner needs of a database.
 type Store interface {
-	// Due returns up to n messages that are due, the oldest first, and of each key only the first unfinished
-	// one: what waits behind it is not due.
+	// Due returns of each lane up to n messages that are due, the oldest first, and of each key only the first
+	// unfinished one: what waits behind it is not due.
 	Due(ctx context.Context, now time.Time, n int) ([]Message, error)
 
 	// Settle removes delivered messages and puts failed ones back, in one commit.
@@ -26,14 +26,15 @@ type Handler func(ctx context.Context, m Message) error
 type Options struct {
 	Clock    clock.Now
 	Handlers map[string]Handler // by Message.Kind
-	Parallel int                // deliveries at once; 0: 16
+	Parallel int                // deliveries at once in each lane; 0: 16
 	Timeout  time.Duration      // of one delivery; 0: 30 s
 	Poll     time.Duration      // how often to look without being woken; 0: 250 ms
 	Backoff  func(attempts int) time.Duration
 	Failed   func(m Message, err error) // told of each failure, for the log; m with no ID: the store's own
 }
 
-// Runner delivers the messages of one store. There must be only one per store.
+// Runner delivers the messages of one store. There must be only one per store. Each lane has places of its own: a
+// destination that never answers fills those and no others, so that a silent bank keeps no mail from anybody.
 type Runner struct {
 	store Store
 	opts  Options
@@ -71,7 +72,7 @@ func (r *Runner) Wake() {
 // Run delivers messages until ctx ends; then it waits for the deliveries that run (their context has ended
 // too), writes down what became of them, and returns.
 func (r *Runner) Run(ctx context.Context) {
-	s := &session{Runner: r, running: map[string]bool{}, ends: make(chan delivered, r.opts.Parallel)}
+	s := &session{Runner: r, running: map[string]string{}, ends: make(chan delivered, r.opts.Parallel)}
 	poll := time.NewTicker(r.opts.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
@@ -95,9 +96,9 @@ func (r *Runner) Run(ctx context.Context) {
 // session is what one Run knows. Only its own goroutine touches it.
 type session struct {
 	*Runner
-	running map[string]bool // messages that are being delivered, or have been and are not settled
-	ended   []delivered     // those of running that have been
-	ends    chan delivered  // never blocks: at most Parallel run
+	running map[string]string // messages that are being delivered, or have been and are not settled, with their lane
+	ended   []delivered       // those of running that have been
+	ends    chan delivered
 }
 
 // delivered is the end of one delivery.
@@ -106,11 +107,11 @@ type delivered struct {
 	err error
 }
 
-// start begins as many deliveries as may run.
+// start begins as many deliveries as may run in each lane.
 func (s *session) start(ctx context.Context) {
-	free := s.opts.Parallel - len(s.running)
-	if free == 0 {
-		return
+	taken := map[string]int{}
+	for _, lane := range s.running {
+		taken[lane]++
 	}
 	due, err := s.store.Due(ctx, s.opts.Clock(), s.opts.Parallel) // those that run are due as well
 	if err != nil {
@@ -120,11 +121,12 @@ func (s *session) start(ctx context.Context) {
 		return
 	}
 	for _, m := range due {
-		if s.running[m.ID] || free == 0 {
+		lane := m.Lane()
+		if _, runs := s.running[m.ID]; runs || taken[lane] == s.opts.Parallel {
 			continue
 		}
-		free--
-		s.running[m.ID] = true
+		taken[lane]++
+		s.running[m.ID] = lane
 		go func() { s.ends <- delivered{m, s.deliver(ctx, m)} }()
 	}
 }

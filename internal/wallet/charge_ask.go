@@ -171,7 +171,7 @@ func (w *Wallet) holdAndSend(ctx context.Context, c Charge, order string) (Charg
 		return c, err
 	}
 	row := c.to(ChargeSent, func(n *Charge) { n.Order, n.OrderHash = order, wire.Hash(order) })
-	message := outbox.Message{Kind: KindDebit, Key: string(c.Debit), Payload: []byte(c.Debit)}
+	message := outbox.Message{Kind: KindDebit, Key: string(c.Debit), To: string(c.Issuer), Payload: []byte(c.Debit)}
 	r, err := w.Ledger.Submit(ctx, ledger.Request{At: w.Now(), Do: hold(c), Then: func(r ledger.Result) []ledger.Write {
 		if !r.OK() {
 			return nil

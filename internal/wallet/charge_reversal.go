@@ -75,7 +75,7 @@ func (w *Wallet) ReverseCharge(ctx context.Context, debit id.Debit, by, why stri
 			return nil
 		}
 		return []ledger.Write{row, PutReversal{rev}, outbox.Message{
-			Kind: KindReversal, Key: string(debit), Payload: []byte(rev.ID),
+			Kind: KindReversal, Key: string(debit), To: string(c.Issuer), Payload: []byte(rev.ID),
 		}}
 	}})
 	switch {

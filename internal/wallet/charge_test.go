@@ -672,7 +672,7 @@ func TestLinkThatCannotBeChargedFrom(t *testing.T) {
 		"suspended": {func(l *wallet.Link) { l.Reported, l.Reason = wire.LinkSuspended, "device_changed" }, "L9"},
 		"revoked":   {func(l *wallet.Link) { l.Reported = wire.LinkRevoked }, "M13"},
 		"expired":   {func(l *wallet.Link) { l.ValidUntil = now.Add(-time.Second) }, "M13"},
-		"changing":  {func(l *wallet.Link) { l.ChangesOpen = 1 }, "L9"},
+		"changing":  {func(l *wallet.Link) { l.Changes = []string{"chg_1"} }, "L9"},
 		"ended":     {func(l *wallet.Link) { l.EndRequested = true }, "M13"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -59,8 +59,6 @@ type PeopleStore interface {
 	Code(ctx context.Context, code string) (Code, error)
 	// CodesSince counts the codes sent to a contact since a moment, and says when the last one was.
 	CodesSince(ctx context.Context, contactMark []byte, since time.Time) (n int, last time.Time, err error)
-	// Forget removes codes and errands from before a moment.
-	Forget(ctx context.Context, before time.Time) error
 
 	LinkStore
 }

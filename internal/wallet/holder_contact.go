@@ -41,16 +41,7 @@ func FoldPhone(s string) (string, error) {
 	return s, nil
 }
 
-// MaskEmail and MaskPhone show a contact to somebody who should recognise it, not learn it.
-func MaskEmail(s string) string {
-	name, host, ok := strings.Cut(s, "@")
-	if !ok || name == "" {
-		return "•••"
-	}
-	return name[:1] + "•••@" + host
-}
-
-// MaskPhone keeps the last two digits.
+// MaskPhone shows a number to somebody who should recognise it, not learn it: its last two digits.
 func MaskPhone(s string) string {
 	if len(s) < 4 {
 		return "•••"

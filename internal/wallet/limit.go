@@ -79,7 +79,7 @@ func (w *Wallet) ChargeLeft(ctx context.Context, sub id.Subject, l Link) (Left, 
 // the link is open.
 func (l Link) MayCharge(now time.Time) error {
 	const op = "wallet.MayCharge"
-	if l.ChangesOpen > 0 {
+	if len(l.Changes) > 0 {
 		return fault.Refuse("L9", op, textChanging)
 	}
 	if l.EndRequested {

@@ -29,8 +29,8 @@ type Link struct {
 	LimitedUntil time.Time // zero with UntilProof: only a strong proof ends it (L13)
 	UntilProof   bool
 	ValidUntil   time.Time
-	ChangesOpen  int    // link changes the bank has not answered: no charge until 0
-	Report       string // the bank's compact JWS
+	Changes      []string // ids of the changes the bank has not answered: no charge until there is none
+	Report       string   // the bank's compact JWS
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	EndRequested bool // the holder ended it here; the bank has not confirmed yet
@@ -83,7 +83,7 @@ func (l Link) Matures(now time.Time) (at time.Time, known bool) {
 // refused by the bank as well; saying it here saves the person the way.
 func (l Link) Chargeable(now time.Time) bool {
 	s := l.StateAt(now)
-	return (s == wire.LinkLimited || s == wire.LinkActive) && l.ChangesOpen == 0 && !l.EndRequested
+	return (s == wire.LinkLimited || s == wire.LinkActive) && len(l.Changes) == 0 && !l.EndRequested
 }
 
 // Over says that a link is no more: a new request at the same bank makes a new one or revives this.

@@ -298,5 +298,5 @@ func (w *Wallet) deadRows(a Ask, reason string, abort bool) ([]ledger.Write, err
 	if err != nil {
 		return nil, err
 	}
-	return append(rows, outbox.Message{Kind: KindAbort, Key: string(a.Request), Payload: []byte(signed)}), nil
+	return append(rows, outbox.Message{Kind: KindAbort, Key: string(a.Request), To: string(a.Issuer), Payload: []byte(signed)}), nil
 }

@@ -3,6 +3,7 @@ package wallet
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
@@ -32,8 +33,9 @@ const (
 	KindChange = "link.change"
 )
 
-// change is the payload of KindChange.
+// change is the payload of KindChange. The message carries the change's id as its own.
 type change struct {
+	ID     string  `json:"id"` // as signed; "" in messages from before answers named what they answer
 	Link   id.Link `json:"link"`
 	Kind   string  `json:"kind"`
 	Signed string  `json:"signed"`
@@ -67,17 +69,17 @@ func (w *Wallet) changeLink(l Link, kinds ...LinkChangeKind) ([]ledger.Write, er
 	l.Version, l.UpdatedAt = was+1, w.Now()
 	var messages []ledger.Write
 	for _, k := range kinds {
-		l.ChangesOpen++
-		h := w.header(l.Issuer, 0)
-		signed, err := w.Messages.Sign(&wire.LinkChange{Header: h, Change: w.newID("chg"), Link: l.ID, Kind: string(k)})
+		h, chg := w.header(l.Issuer, 0), w.newID("chg")
+		signed, err := w.Messages.Sign(&wire.LinkChange{Header: h, Change: chg, Link: l.ID, Kind: string(k)})
 		if err != nil {
 			return nil, err
 		}
-		payload, err := json.Marshal(change{l.ID, string(k), signed, h.IssuedAt})
+		payload, err := json.Marshal(change{chg, l.ID, string(k), signed, h.IssuedAt})
 		if err != nil {
 			return nil, fault.New(fault.Internal, "wallet.changeLink", err)
 		}
-		messages = append(messages, outbox.Message{Kind: KindChange, Key: string(l.ID), Payload: payload})
+		messages = append(messages, outbox.Message{ID: chg, Kind: KindChange, Key: string(l.ID), To: string(l.Issuer), Payload: payload})
+		l.Changes = append(slices.Clip(l.Changes), chg)
 		l.EndRequested = l.EndRequested || k == LinkEnded
 	}
 	return append(messages, PutLink{l, was}), nil

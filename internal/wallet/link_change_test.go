@@ -15,7 +15,7 @@ import (
 
 // bankHears makes the bank answer changes with a report in a state.
 func (p *people) bankHears(issuer id.Issuer, state wire.LinkState) {
-	p.hub.onChange = func(link id.Link, _ wire.LinkChange) (string, error) {
+	p.hub.onChange = func(link id.Link, c wire.LinkChange) (string, error) {
 		l, err := p.Store.Link(p.Context(), link)
 		if err != nil {
 			p.Fatal(err)
@@ -24,7 +24,7 @@ func (p *people) bankHears(issuer id.Issuer, state wire.LinkState) {
 		if err != nil {
 			p.Fatal(err)
 		}
-		return p.banks[issuer].report(p.T, a, link, state, nil), nil
+		return p.banks[issuer].report(p.T, a, link, state, func(r *wire.LinkReport) { r.Change = c.Change }), nil
 	}
 }
 
@@ -53,7 +53,7 @@ func TestContactChangeCoolsLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			l, _ := p.Store.Link(t.Context(), lnk1)
-			if l.Chargeable(p.Now()) || l.ChangesOpen != 1 {
+			if l.Chargeable(p.Now()) || len(l.Changes) != 1 {
 				t.Error("the link carries charges before the bank has heard of the change")
 			}
 			p.bankHears(bankA, wire.LinkCooling)
@@ -69,8 +69,8 @@ func TestContactChangeCoolsLinks(t *testing.T) {
 				t.Errorf("told %v, not the contacts from before", told)
 			}
 			l, _ = p.Store.Link(t.Context(), lnk1)
-			if !slices.Equal(p.kinds(), []string{c.want}) || l.ChangesOpen != 0 || l.StateAt(p.Now()) != wire.LinkCooling {
-				t.Errorf("bank heard %v; link %s with %d open", p.kinds(), l.StateAt(p.Now()), l.ChangesOpen)
+			if !slices.Equal(p.kinds(), []string{c.want}) || len(l.Changes) != 0 || l.StateAt(p.Now()) != wire.LinkCooling {
+				t.Errorf("bank heard %v; link %s with %d open", p.kinds(), l.StateAt(p.Now()), len(l.Changes))
 			}
 			now, err := p.Store.Holder(t.Context(), h.Subject)
 			if err != nil || (now.Email != c.value && now.Phone != c.value) {
@@ -94,7 +94,7 @@ func TestOldReportIsNoAnswerToAChange(t *testing.T) {
 	if _, err := p.deliver(); fault.Of(err) != fault.Invalid {
 		t.Errorf("an old report passed for the answer: %v", err)
 	}
-	if l, _ = p.Store.Link(t.Context(), lnk1); l.ChangesOpen != 1 || !l.EndRequested {
+	if l, _ = p.Store.Link(t.Context(), lnk1); len(l.Changes) != 1 || !l.EndRequested {
 		t.Errorf("%+v", l)
 	}
 	p.hub.onChange = func(id.Link, wire.LinkChange) (string, error) {
@@ -110,7 +110,7 @@ func TestOldReportIsNoAnswerToAChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, _ = p.Store.Link(t.Context(), lnk1)
-	if l.ChangesOpen != 0 || l.EndRequested || !l.Over(p.Now()) {
+	if len(l.Changes) != 0 || l.EndRequested || !l.Over(p.Now()) {
 		t.Errorf("%+v", l)
 	}
 	first := p.hub.changes[0]
@@ -134,7 +134,7 @@ func TestEndLinkIsTheHoldersOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if l, _ := p.Store.Link(t.Context(), lnk1); l.ChangesOpen != 1 || l.Chargeable(p.Now().Add(40*time.Hour)) {
+	if l, _ := p.Store.Link(t.Context(), lnk1); len(l.Changes) != 1 || l.Chargeable(p.Now().Add(40*time.Hour)) {
 		t.Errorf("%+v", l)
 	}
 }
@@ -159,7 +159,7 @@ func TestRecovery(t *testing.T) {
 	if _, err := p.register(found, e); err != nil {
 		t.Fatal(err)
 	}
-	if l, _ := p.Store.Link(t.Context(), lnk1); l.ChangesOpen != 2 || l.Chargeable(p.Now()) {
+	if l, _ := p.Store.Link(t.Context(), lnk1); len(l.Changes) != 2 || l.Chargeable(p.Now()) {
 		t.Errorf("link %+v", l)
 	}
 	p.bankHears(bankA, wire.LinkSuspended)
@@ -169,7 +169,7 @@ func TestRecovery(t *testing.T) {
 	if got := p.kinds(); !slices.Equal(got, []string{"recovery", "device"}) {
 		t.Errorf("the bank heard %v", got)
 	}
-	if l, _ := p.Store.Link(t.Context(), lnk1); l.StateAt(p.Now()) != wire.LinkSuspended || l.ChangesOpen != 0 {
+	if l, _ := p.Store.Link(t.Context(), lnk1); l.StateAt(p.Now()) != wire.LinkSuspended || len(l.Changes) != 0 {
 		t.Errorf("link %+v", l)
 	}
 	if now, _ := p.Store.Ask(t.Context(), open.Request); now.Stage != wallet.AskDead {

@@ -78,8 +78,8 @@ func (w *Wallet) DeliverAbort(ctx context.Context, m outbox.Message) error {
 	return err
 }
 
-// DeliverChange is the outbox handler of KindChange. Only a report the bank signed after the change answers it;
-// until then the link carries no charge.
+// DeliverChange is the outbox handler of KindChange. Only a report that the bank signed as its answer to this very
+// change answers it, however often; until then the link carries no charge (L9).
 func (w *Wallet) DeliverChange(ctx context.Context, m outbox.Message) error {
 	var c change
 	if err := json.Unmarshal(m.Payload, &c); err != nil {
@@ -97,9 +97,10 @@ func (w *Wallet) DeliverChange(ctx context.Context, m outbox.Message) error {
 	if err := w.Messages.Open(ctx, report, l.Issuer, &rep); err != nil {
 		return err
 	}
-	if rep.Link != l.ID || rep.IssuedAt < c.At-int64(wire.Ahead.Seconds()) {
-		return badReport(fmt.Errorf("no answer to the change of %s", l.ID))
+	about := rep.Link == l.ID || rep.Link == "" && rep.Request == l.Request
+	if !about || c.ID != "" && rep.Change != c.ID || rep.IssuedAt < c.At-int64(wire.Ahead.Seconds()) {
+		return badReport(fmt.Errorf("no answer to the change %s of %s", m.ID, l.ID))
 	}
-	_, err = w.takeReport(ctx, l.Issuer, report, func(l *Link) { l.ChangesOpen = max(0, l.ChangesOpen-1) })
+	_, err = w.takeReport(ctx, l.Issuer, report, &answered{l.ID, m.ID})
 	return err
 }

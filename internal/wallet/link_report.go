@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
@@ -20,14 +21,20 @@ func (w *Wallet) TakeReport(ctx context.Context, issuer id.Issuer, compact strin
 	return w.takeReport(ctx, issuer, compact, nil)
 }
 
-// takeReport is TakeReport with one more thing done to the link in the same commit.
-func (w *Wallet) takeReport(ctx context.Context, issuer id.Issuer, compact string, also func(*Link)) (wire.LinkReport, error) {
+// answered is the change of a link that a report answers.
+type answered struct {
+	link   id.Link
+	change string // the id of its outbox message
+}
+
+// takeReport is TakeReport of what answers a change, which is open no more in the same commit; nil: of no answer.
+func (w *Wallet) takeReport(ctx context.Context, issuer id.Issuer, compact string, to *answered) (wire.LinkReport, error) {
 	var rep wire.LinkReport
 	if err := w.Messages.Open(ctx, compact, issuer, &rep); err != nil {
 		return rep, err
 	}
 	for range 5 { // the page and the events poll may bring two reports at once
-		rows, err := w.reportRows(ctx, issuer, compact, rep, also)
+		rows, err := w.reportRows(ctx, issuer, compact, rep, to)
 		if err != nil || len(rows) == 0 {
 			return rep, err
 		}
@@ -44,7 +51,7 @@ func (w *Wallet) takeReport(ctx context.Context, issuer id.Issuer, compact strin
 }
 
 // reportRows is what a verified report writes.
-func (w *Wallet) reportRows(ctx context.Context, issuer id.Issuer, compact string, rep wire.LinkReport, also func(*Link)) ([]ledger.Write, error) {
+func (w *Wallet) reportRows(ctx context.Context, issuer id.Issuer, compact string, rep wire.LinkReport, to *answered) ([]ledger.Write, error) {
 	ask, err := w.Store.Ask(ctx, rep.Request)
 	switch {
 	case err != nil && fault.Of(err) != fault.NotFound: // our trouble, not the report's: it must not be passed over
@@ -55,7 +62,11 @@ func (w *Wallet) reportRows(ctx context.Context, issuer id.Issuer, compact strin
 	if ask.Issuer != issuer || ask.Subject != rep.Subject {
 		return nil, badReport(fmt.Errorf("request %s is not of this bank and subject", rep.Request))
 	}
-	if rep.State == wire.LinkDead && rep.Link == "" {
+	link := rep.Link
+	if link == "" && to != nil { // the bank names no link that never came to life
+		link = to.link
+	}
+	if rep.State == wire.LinkDead && link == "" {
 		if ask.Stage == AskDead || ask.Stage == AskLinked {
 			return nil, nil
 		}
@@ -64,28 +75,28 @@ func (w *Wallet) reportRows(ctx context.Context, issuer id.Issuer, compact strin
 	if rep.State != wire.LinkDead && ask.ReturnedAt.IsZero() {
 		return nil, badReport(fmt.Errorf("request %s was never handed an activation", rep.Request))
 	}
-	l, err := w.Store.Link(ctx, rep.Link)
+	l, err := w.Store.Link(ctx, link)
 	switch {
 	case err != nil && fault.Of(err) != fault.NotFound:
 		return nil, err
 	case err != nil:
-		l = Link{ID: rep.Link, Subject: ask.Subject, Issuer: issuer, CreatedAt: w.Now(), Seq: -1}
+		l = Link{ID: link, Subject: ask.Subject, Issuer: issuer, CreatedAt: w.Now(), Seq: -1}
 	case l.Issuer != issuer || l.Subject != rep.Subject:
-		return nil, badReport(fmt.Errorf("link %s is another's", rep.Link))
+		return nil, badReport(fmt.Errorf("link %s is another's", link))
 	}
-	return w.linkRows(ctx, l, ask, rep, compact, also)
+	return w.linkRows(ctx, l, ask, rep, compact, to)
 }
 
-func (w *Wallet) linkRows(ctx context.Context, l Link, ask Ask, rep wire.LinkReport, compact string, also func(*Link)) ([]ledger.Write, error) {
+func (w *Wallet) linkRows(ctx context.Context, l Link, ask Ask, rep wire.LinkReport, compact string, to *answered) ([]ledger.Write, error) {
 	was, newer := l.Version, rep.Seq > l.Seq
-	if !newer && also == nil {
+	if !newer && (to == nil || !slices.Contains(l.Changes, to.change)) {
 		return nil, nil
 	}
 	if newer {
 		l.take(rep, ask, compact)
 	}
-	if also != nil {
-		also(&l)
+	if to != nil {
+		l.Changes = slices.DeleteFunc(slices.Clone(l.Changes), func(c string) bool { return c == to.change })
 	}
 	l.Version, l.UpdatedAt = was+1, w.Now()
 	rows := []ledger.Write{PutLink{l, was}}
@@ -117,7 +128,7 @@ func (l *Link) take(rep wire.LinkReport, ask Ask, compact string) {
 
 // staleDevice tells the bank at once where a link was proved with a device key that is the holder's no more.
 func (w *Wallet) staleDevice(ctx context.Context, l Link, rows []ledger.Write) ([]ledger.Write, error) {
-	if l.ChangesOpen > 0 || l.Over(w.Now()) || l.Reported == wire.LinkSuspended {
+	if len(l.Changes) > 0 || l.Over(w.Now()) || l.Reported == wire.LinkSuspended {
 		return rows, nil
 	}
 	d, err := w.Store.Device(ctx, l.Subject)

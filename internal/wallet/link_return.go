@@ -82,7 +82,8 @@ func (w *Wallet) redeemLater(ctx context.Context, a Ask, b Back) (Ask, error) {
 	was := a.Version
 	a.to(AskReturned)
 	a.ReturnedAt = w.Now()
-	err = w.Store.Commit(ctx, PutAsk{a, was}, outbox.Message{Kind: KindRedeem, Key: string(a.Request), Payload: payload})
+	message := outbox.Message{Kind: KindRedeem, Key: string(a.Request), To: string(a.Issuer), Payload: payload}
+	err = w.Store.Commit(ctx, PutAsk{a, was}, message)
 	if fault.Of(err) == fault.Conflict && err != nil { // the same redirect a second time, at the same moment
 		return Ask{}, returnRefused("wallet.Returned", fault.Gone, err)
 	}

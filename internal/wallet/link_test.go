@@ -281,7 +281,7 @@ func TestOutboxSurvivesARestart(t *testing.T) {
 	if _, err := p.deliver(); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := p.Store.Link(t.Context(), lnk1); err != nil || !l.Over(p.Now()) || l.ChangesOpen != 0 {
+	if l, err := p.Store.Link(t.Context(), lnk1); err != nil || !l.Over(p.Now()) || len(l.Changes) != 0 {
 		t.Errorf("%+v, %v", l, err)
 	}
 	second := p.ask(b, h, bankB)

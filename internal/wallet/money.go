@@ -225,28 +225,28 @@ func maturingOf(sub id.Subject, links []Link) []ledger.AccountID {
 	return out
 }
 
-// subjects makes the decisions about one holder's money happen one after the other where they need more than
-// one account: the cap on all e-money of a holder, and the choice of the accounts a payment takes.
-type subjects struct {
+// turns makes what is decided about one key happen one after the other. About a holder where more than one account
+// counts: the cap on all her e-money, and the choice of the accounts a payment takes.
+type turns[K comparable] struct {
 	mu   sync.Mutex
-	held map[id.Subject]*subjectLock
+	held map[K]*turn
 }
 
-type subjectLock struct {
+type turn struct {
 	mu    sync.Mutex
 	users int
 }
 
-// lock waits for the holder's turn and returns what ends it.
-func (s *subjects) lock(sub id.Subject) func() {
+// lock waits for the key's turn and returns what ends it.
+func (s *turns[K]) lock(key K) func() {
 	s.mu.Lock()
 	if s.held == nil {
-		s.held = map[id.Subject]*subjectLock{}
+		s.held = map[K]*turn{}
 	}
-	l := s.held[sub]
+	l := s.held[key]
 	if l == nil {
-		l = &subjectLock{}
-		s.held[sub] = l
+		l = &turn{}
+		s.held[key] = l
 	}
 	l.users++
 	s.mu.Unlock()
@@ -255,7 +255,7 @@ func (s *subjects) lock(sub id.Subject) func() {
 		l.mu.Unlock()
 		s.mu.Lock()
 		if l.users--; l.users == 0 {
-			delete(s.held, sub)
+			delete(s.held, key)
 		}
 		s.mu.Unlock()
 	}

@@ -114,8 +114,6 @@ type PaymentStore interface {
 	// BurnPayCode marks a code as presented, by whom and when, unless it is marked already, and answers how it
 	// stands then. Of many at the same time one is first.
 	BurnPayCode(ctx context.Context, hash, by string, now time.Time) (PayCode, error)
-	// ForgetPayCodes removes codes that expired before a moment and never became a payment.
-	ForgetPayCodes(ctx context.Context, before time.Time) error
 	// Idem answers what came of a request under a key, and the hash of what was asked.
 	Idem(ctx context.Context, client, endpoint, key string) (PaymentID, string, error)
 }

@@ -23,7 +23,7 @@ const (
 	PayCodeLife = 60 * time.Second
 	payCodeBits = 80
 
-	// RuleIdempotency names the error of an idempotency key that came with another body.
+	// RuleIdempotency names the errors of an idempotency key: missing, malformed, or known with another body.
 	RuleIdempotency = "idempotency_error"
 
 	maxShopText = 100 // bytes of terminal and order
@@ -48,15 +48,23 @@ func (w *Wallet) MakePayCode(ctx context.Context, sub id.Subject) (code string, 
 // ShowPayCode is the code a holder can be paid with now: the last one while it lives and nobody has presented it,
 // otherwise a new one. So a page that is opened once more voids no code that is just being scanned.
 func (w *Wallet) ShowPayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
+	code, row, err = w.LivePayCode(ctx, sub)
+	if err != nil && fault.Of(err) == fault.NotFound {
+		return w.MakePayCode(ctx, sub)
+	}
+	return code, row, err
+}
+
+// LivePayCode is the code that a holder has shown and nobody presented yet; fault.NotFound for none. It makes none.
+func (w *Wallet) LivePayCode(ctx context.Context, sub id.Subject) (code string, row PayCode, err error) {
 	row, err = w.Store.LivePayCode(ctx, sub, w.Now())
-	if err == nil {
-		if code = w.payCode(row.Payment); payCodeHash(code) == row.Hash { // not so after a change of the key
-			return code, row, nil
-		}
-	} else if fault.Of(err) != fault.NotFound {
+	if err != nil {
 		return "", PayCode{}, err
 	}
-	return w.MakePayCode(ctx, sub)
+	if code = w.payCode(row.Payment); payCodeHash(code) != row.Hash { // made under another key
+		return "", PayCode{}, fault.New(fault.NotFound, "wallet.LivePayCode", nil)
+	}
+	return code, row, nil
 }
 
 // payCode is the code of a payment to be: keyed, so that it can be shown again although only its hash is kept.
@@ -98,15 +106,21 @@ func (p Presented) hash() string {
 }
 
 // Pay takes a payment for a shop. The first presentation of a code burns it, whatever follows. The same
-// request under the same idempotency key answers the same payment (replayed is true); another request under
-// it is refused with RuleIdempotency. A code that is unknown, expired or used is fault.Gone and leaves nothing
+// request under the same idempotency key answers the same payment (replayed is true), at the same moment after
+// having waited for the first; another request under it is refused with RuleIdempotency. A code that is unknown, expired or used is fault.Gone and leaves nothing
 // under the key. A payment that a rule refuses is answered as a Payment with its reason, and stays so.
 func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (pay Payment, replayed bool, err error) {
 	const op = "wallet.Pay"
-	if !shopText(p.Terminal) || !shopText(p.Order) || key == "" || len(key) > maxIdemKey {
+	if err := checkIdemKey(key); err != nil {
+		return Payment{}, false, err
+	}
+	if !shopText(p.Terminal) || !shopText(p.Order) {
 		return Payment{}, false, &fault.Error{Kind: fault.Invalid, Op: op, Public: textShopInput}
 	}
-	idem := IdemKey{Client: string(shop.ID), Endpoint: "payments", Key: key, BodyHash: p.hash()}
+	idem := IdemKey{Client: string(shop.ID), Endpoint: "payments", Key: key}
+	unlock := w.shopKeys.lock(idem) // another request under it must not burn a code before it is refused
+	defer unlock()
+	idem.BodyHash = p.hash()
 	if pay, err := w.replay(ctx, idem); fault.Of(err) != fault.NotFound || err == nil {
 		return pay, true, err
 	}
@@ -131,6 +145,19 @@ func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (p
 		return pay, true, err
 	}
 	return pay, false, err
+}
+
+// checkIdemKey refuses a key that is missing, too long, or not of printable ASCII: what one program writes and
+// another reads must be the same bytes.
+func checkIdemKey(key string) error {
+	text := textIdemShape
+	switch {
+	case key == "":
+		text = textIdemMissing
+	case len(key) <= maxIdemKey && !strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }):
+		return nil
+	}
+	return &fault.Error{Kind: fault.Invalid, Op: "wallet.Pay", Rule: RuleIdempotency, Public: text}
 }
 
 // shopText says whether a shop's own words can stand in the books: the order is the memo of the transfer.
@@ -272,10 +299,13 @@ func (w *Wallet) PresentationOf(ctx context.Context, sub id.Subject, p PaymentID
 }
 
 var (
-	textShopInput = fault.Text{JA: "端末番号・注文番号・Idempotency-Keyの長さを確認してください。", EN: "Check the length of terminal, order and Idempotency-Key."}
+	textShopInput = fault.Text{JA: "端末番号と注文番号は、それぞれ100バイト以内の文字にしてください。", EN: "Terminal and order are text of at most 100 bytes each."}
 	textCodeShape = fault.Text{JA: "支払いコードの形が正しくありません。", EN: "This is not a payment code."}
 	textCodeGone  = fault.Text{JA: "この支払いコードは使えません。お客様に新しいコードを表示してもらってください。", EN: "This payment code cannot be used. Ask the customer to show a new one."}
 	textIdem      = fault.Text{JA: "同じIdempotency-Keyが、別の内容の依頼に使われています。", EN: "This Idempotency-Key was used with a different request before."}
+
+	textIdemMissing = fault.Text{JA: "Idempotency-Keyヘッダーがありません。支払いごとに新しい値を付け、やり直すときは同じ値を送ってください。", EN: "The header Idempotency-Key is missing: a new value for each payment, the same one again for a retry."}
+	textIdemShape   = fault.Text{JA: "Idempotency-Keyは、1〜255文字の印字できるASCII文字にしてください。", EN: "Idempotency-Key must be 1 to 255 printable ASCII characters."}
 
 	paymentTexts = map[string]fault.Text{
 		"funds":     {JA: "残高が足りません。", EN: "The balance is too low."},

@@ -2,6 +2,7 @@ package wallet_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -229,10 +230,62 @@ func TestIdempotencyKey(t *testing.T) {
 	if pay, _, err := w.Pay(t.Context(), bakery, "failed", good); err != nil || pay.State != wallet.PaymentDone {
 		t.Errorf("a failure that committed nothing was kept: %+v, %v", pay, err)
 	}
-	for name, bad := range map[string]string{"none": "", "too long": string(make([]byte, 256))} {
-		if _, _, err := w.Pay(t.Context(), bakery, bad, good); fault.Of(err) != fault.Invalid {
+}
+
+// A key that is missing or malformed is told from other mistakes, and burns no code.
+func TestIdempotencyKeyIsText(t *testing.T) {
+	w := newWorld(t)
+	p := w.person(bankA, 50_000)
+	w.charge(p, 5_000)
+	good := wallet.Presented{Code: w.code(p), Amount: 100}
+	for name, bad := range map[string]string{
+		"none": "", "too long": strings.Repeat("k", 256), "a line break": "a\nb", "a zero": "a\x00", "no ASCII": "鍵", "no text": "\xff",
+	} {
+		_, _, err := w.Pay(t.Context(), w.shop("bakery key"), bad, good)
+		if fault.Of(err) != fault.Invalid || fault.RuleOf(err) != wallet.RuleIdempotency || !strings.Contains(fault.PublicOf(err).EN, "Idempotency-Key") {
 			t.Errorf("key %s: %v", name, err)
 		}
+	}
+	if pay, _, err := w.Pay(t.Context(), w.shop("bakery key"), strings.Repeat("k ~", 85), good); err != nil || pay.State != wallet.PaymentDone {
+		t.Errorf("255 characters: %+v, %v", pay, err)
+	}
+}
+
+// Different requests under one key at once: one is taken, the others are refused by the key and burn no code.
+func TestIdempotencyKeyWithManyBodiesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	const n = 10
+	people := make([]person, n)
+	asks := make([]wallet.Presented, n)
+	for i := range people {
+		people[i] = w.person(bankA, 50_000)
+		w.charge(people[i], 1_000)
+		asks[i] = wallet.Presented{Code: w.code(people[i]), Amount: money.Yen(100 + i)}
+	}
+	taken := make([]bool, n)
+	var wg sync.WaitGroup
+	for i, ask := range asks {
+		wg.Go(func() {
+			_, replayed, err := w.Pay(t.Context(), w.shop("bakery key"), "key", ask)
+			taken[i] = err == nil && !replayed
+			if err != nil && (fault.Of(err) != fault.Invalid || fault.RuleOf(err) != wallet.RuleIdempotency) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	done := 0
+	for i, was := range taken {
+		if was {
+			done++
+			continue
+		}
+		if pay, _, err := w.Pay(t.Context(), w.shop("bakery key"), fmt.Sprint("new key ", i), asks[i]); err != nil || pay.State != wallet.PaymentDone {
+			t.Errorf("the refused request %d burnt its code: %+v, %v", i, pay, err)
+		}
+	}
+	if done != 1 {
+		t.Errorf("%d requests under one key were taken", done)
 	}
 }
 

@@ -187,12 +187,10 @@ func daysTo(first, last string) []string {
 const (
 	matureEvery     = 30 * time.Second // a holder's own page and her payments look at once
 	statementsEvery = time.Minute      // how often it is looked whether a day is over
-	forgetEvery     = time.Hour
-	keepPayCodes    = 48 * time.Hour // codes nobody paid with: a till may still ask under its old key
 )
 
-// RunMoney does the money's background work until ctx ends: open charges and matured money every so often, the
-// statements of days that are over. A failing part is logged and does not keep the others from theirs.
+// RunMoney does the background work until ctx ends: open charges and matured money every so often, the statements
+// of days that are over, and what may be forgotten. A failing part is logged and does not keep the others from theirs.
 func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
 	if err := w.OpenShops(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -209,7 +207,7 @@ func (w *Wallet) RunMoney(ctx context.Context, every time.Duration) error {
 		{"charges", every, func(ctx context.Context) error { _, err := w.SweepCharges(ctx); return err }},
 		{"maturing", max(every, matureEvery), w.Mature},
 		{"statements", max(every, statementsEvery), w.SweepStatements},
-		{"payment codes", max(every, forgetEvery), func(ctx context.Context) error { return w.Store.ForgetPayCodes(ctx, w.Now().Add(-keepPayCodes)) }},
+		{"lives", max(every, forgetEvery), w.Forget},
 	} {
 		wg.Go(func() {
 			tick := time.NewTicker(part.every)

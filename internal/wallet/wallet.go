@@ -33,6 +33,7 @@ type Store interface {
 	Commit(ctx context.Context, rows ...ledger.Write) error
 	PeopleStore
 	MoneyStore
+	LivesStore
 }
 
 // Profile is the service as banks and people know it.
@@ -69,9 +70,10 @@ type Secrets interface {
 type Wallet struct {
 	Deps
 	rp       *webauthn.WebAuthn
-	wake     chan struct{} // something was put into the outbox
-	subjects subjects      // one decision about a holder's money at a time
-	ended    watchers      // who waits for the end of a charge
+	wake     chan struct{}     // something was put into the outbox
+	subjects turns[id.Subject] // one decision about a holder's money at a time
+	shopKeys turns[IdemKey]    // one request under a shop's idempotency key at a time
+	ended    watchers          // who waits for the end of a charge
 }
 
 // New puts a wallet together; a policy outside the compiled bounds is refused.

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -42,7 +43,7 @@ type keyPage struct {
 func (keyPage) Template() string { return "key.html" }
 
 const keyTemplate = `{{define "title"}}key{{end}}{{define "content"}}<h1>key</h1>
-<form method="post" action="/key">{{template "fields" .Form}}{{template "ceremony" .Key}}<button class="primary">ok</button></form>{{end}}`
+<form method="post" action="/key">{{template "fields" .Form}}{{template "ceremony" .Key}}<button class="primary" disabled>ok</button></form>{{end}}`
 
 // keyServer registers a passkey with a browser key beside it, then takes one signature of both.
 type keyServer struct {
@@ -144,7 +145,8 @@ func TestPasskeyAndBrowserKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	authenticator(t, ctx)
-	if err := chromedp.Do(ctx, chromedp.Navigate(base+"/key"), chromedp.Click("button.primary"), chromedp.WaitVisible(`[data-ceremony="get"] ~ button`)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(base+"/key"), chromedp.WaitEnabled("button.primary"), chromedp.Click("button.primary"),
+		chromedp.WaitEnabled(`[data-ceremony="get"] ~ button`)); err != nil {
 		t.Fatal(err)
 	}
 	if !k.who.keys[0].Flags.BackupEligible {
@@ -191,7 +193,7 @@ func TestCeremonyThatFailsIsExplained(t *testing.T) {
 	mux.HandleFunc("POST /send", func(http.ResponseWriter, *http.Request) { sent = true })
 	authenticator(t, ctx)
 	text := ""
-	err := chromedp.Do(ctx, chromedp.Navigate(serve(t, s, mux)+"/charge?lang=ja"), chromedp.Click("button.primary"),
+	err := chromedp.Do(ctx, chromedp.Navigate(serve(t, s, mux)+"/charge?lang=ja"), chromedp.WaitEnabled("button.primary"), chromedp.Click("button.primary"),
 		chromedp.WaitVisible(`.ceremony [role=alert]`))
 	if err == nil {
 		text, err = chromedp.Run(ctx, chromedp.Text(`.ceremony [role=alert]`))
@@ -201,6 +203,67 @@ func TestCeremonyThatFailsIsExplained(t *testing.T) {
 	}
 	if want := ownTexts["key.cancelled"].JA; text != want || sent {
 		t.Fatalf("shown %q, want %q; sent: %v", text, want, sent)
+	}
+}
+
+// The button of a ceremony cannot be pressed before its module listens: however slow the line, nothing is sent
+// unsigned, and the first press works.
+func TestNoPressBeforeTheModule(t *testing.T) {
+	ctx := browser(t)
+	s := kitSiteOf(t, Wallet)
+	page := kitPages(t)["charge"]
+	var sent atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /charge", func(w http.ResponseWriter, r *http.Request) { s.Render(w, r, page) })
+	mux.HandleFunc("POST /send", func(http.ResponseWriter, *http.Request) { sent.Add(1) })
+	asked, come := make(chan struct{}, 1), make(chan bool)
+	all := s.Wrap(mux, nil)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/passkey.js") {
+			asked <- struct{}{}
+			if !<-come {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		all.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	authenticator(t, ctx)
+	address := strings.Replace(srv.URL, "127.0.0.1", "wallet.localhost", 1) + "/charge?lang=en"
+	pressed := func() bool {
+		t.Helper()
+		open, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(() => {
+			const button = document.querySelector('main form button.primary');
+			button.click();
+			return !button.disabled;
+		})()`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return open
+	}
+	opens := func(lost bool) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Navigate(address+fmt.Sprint("&lost=", lost)), chromedp.WaitVisible("h1")); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		if pressed() {
+			t.Error("the button is open before its module is there")
+		}
+		come <- !lost
+	}
+	opens(true) // the page says so in the end, and the button stays what it is
+	if err := chromedp.Do(ctx, chromedp.WaitVisible(`.ceremony .late`)); err != nil {
+		t.Fatal(err)
+	}
+	if pressed() {
+		t.Error("the button is open without its module")
+	}
+	opens(false)
+	err := chromedp.Do(ctx, chromedp.WaitEnabled("button.primary"), chromedp.Click("button.primary"), chromedp.WaitVisible(`.ceremony [role=alert]`))
+	if err != nil || sent.Load() != 0 {
+		t.Errorf("the first press: %v; %d sent unsigned", err, sent.Load())
 	}
 }
 

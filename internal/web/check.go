@@ -20,7 +20,8 @@ import (
 // Check holds every template of the site against the struct of its page: each {{.Name}} must be a field or
 // method of the type it stands on, each {{template}} must exist, each literal {{t "key"}} must have words in
 // both languages. pages is one value of every page, zero or, better, filled: then it is rendered as well. A
-// template without a page, and a page without a template, are reported too. Call it in a test.
+// template without a page, and a page without a template, are reported too; so is a button of a ceremony that
+// is not served disabled. Call it in a test.
 func (s *Site) Check(pages ...Page) error {
 	var errs []error
 	set := s.sets[languages[0]]
@@ -33,6 +34,7 @@ func (s *Site) Check(pages ...Page) error {
 		}
 		seen[p.Template()] = true
 		errs = append(errs, s.checkPage(t, p)...)
+		errs = append(errs, checkCeremony(t))
 		if !reflect.ValueOf(p).IsZero() {
 			errs = append(errs, s.try(p)...)
 		}

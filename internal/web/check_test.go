@@ -33,6 +33,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 		"the title":              {`{{define "title"}}{{.Titel}}{{end}}{{define "content"}}{{end}}`, "no field or method Titel"},
 		"if of a struct":         {page(`{{if .Key}}x{{end}}`), "if of a web.Ceremony is always true"},
 		"with of a text":         {page(`{{with .Form.Problem}}{{text .}}{{end}}`), "with of a fault.Text is always true"},
+		"an early button":        {page(`<form>{{template "ceremony" .Key}}<button class="primary">ok</button></form>`), "can be pressed before the module"},
 		"an untyped value":       {page(`{{$x := index .Rows 0 | print}}{{$x.Name}}`), "string has no field or method Name"},
 	} {
 		t.Run(name, func(t *testing.T) {

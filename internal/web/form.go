@@ -368,7 +368,7 @@ func (f *Form) Phone(name string) string {
 func (f *Form) Ticked(name string) bool { return f.Value(name) == "yes" }
 
 // Ceremony is what a browser does with a key when its form is sent: {{template "ceremony" .}} inside the
-// form. The answers arrive as the form values "credential" (JSON of the PublicKeyCredential),
+// form, whose button is served disabled: the module enables it once it listens. The answers arrive as the form values "credential" (JSON of the PublicKeyCredential),
 // "browser_key" (base64url SPKI) and "browser_signature" (base64url r||s).
 type Ceremony struct {
 	Do         string // "create" or "get"

@@ -22,5 +22,6 @@ var ownTexts = Texts{
 	"key.nokey":       {JA: "このブラウザには、この口座のための鍵がありません。登録したブラウザで開いてください。", EN: "This browser does not hold the key of this account. Please use the browser you registered with."},
 	"key.failed":      {JA: "端末での確認がうまくいきませんでした。もう一度お試しください。", EN: "The check on this device did not work. Please try again."},
 	"key.script":      {JA: "この操作には JavaScript が必要です。", EN: "This step needs JavaScript."},
+	"key.late":        {JA: "読み込みに時間がかかっています。ボタンが押せるようにならなければ、ページを開き直してください。", EN: "This is taking long to load. If the button stays grey, please reload the page."},
 	"busy.sending":    {JA: "送信しています…", EN: "Sending…"},
 }

@@ -24,7 +24,7 @@ func (samplePage) Template() string { return "sample.html" }
 
 const sampleTemplate = `{{define "title"}}{{t "sample.title"}}{{end}}
 {{define "content"}}<h1>{{t "sample.title"}}</h1><p>{{yen .Amount}}</p>
-<form method="post" action="/send">{{template "form-errors" .Form}}{{template "fields" .Form}}{{template "ceremony" .Key}}<button>ok</button></form>
+<form method="post" action="/send">{{template "form-errors" .Form}}{{template "fields" .Form}}{{template "ceremony" .Key}}<button disabled>ok</button></form>
 {{range $i, $r := .Rows}}<p>{{$i}} {{$r.Name}} {{$.Amount}}</p>{{end}}{{end}}`
 
 func sampleSite(t *testing.T, template string) *Site {

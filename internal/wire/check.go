@@ -109,6 +109,9 @@ func (m *LinkReport) check() error {
 	if m.State != LinkDead {
 		err = errors.Join(err, checkFields(field{"link", string(m.Link)}, field{"pseudonym", string(m.Pseudonym)}))
 	}
+	if m.Change != "" {
+		err = errors.Join(err, checkFields(field{"change", m.Change}))
+	}
 	switch m.State {
 	case LinkWaiting, LinkCooling, LinkLimited, LinkActive, LinkSuspended, LinkRevoked, LinkExpired, LinkDead:
 		return err

@@ -123,7 +123,8 @@ const (
 type LinkReport struct {
 	Header
 	Request        id.Request   `json:"request"`
-	Link           id.Link      `json:"link,omitempty"` // absent where dead
+	Link           id.Link      `json:"link,omitempty"`   // absent where dead
+	Change         string       `json:"change,omitempty"` // the LinkChange it answers; absent where it answers none
 	Seq            int64        `json:"seq"`
 	Subject        id.Subject   `json:"subject"`
 	Pseudonym      id.Pseudonym `json:"pseudonym,omitempty"`

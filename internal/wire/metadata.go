@@ -137,15 +137,6 @@ func parseMetadata(b []byte, issuer string) (Metadata, error) {
 	return m, nil
 }
 
-// CheckIss compares the iss parameter of an authorization response with the issuer that was asked (RFC 9207); a
-// missing one is refused too.
-func CheckIss(got string, want string) error {
-	if got == "" || got != want {
-		return &fault.Error{Kind: fault.Forbidden, Op: "wire.CheckIss", Err: fmt.Errorf("iss is %.120q", got)}
-	}
-	return nil
-}
-
 // AuthorizationURL is where the browser goes: client_id and request_uri, nothing else.
 func (m Metadata) AuthorizationURL(client, requestURI string) string {
 	return m.AuthorizationEndpoint + "?" + url.Values{"client_id": {client}, "request_uri": {requestURI}}.Encode()

@@ -118,9 +118,6 @@ func ParseFrontChannel(rawQuery string) (client, requestURI string, err error) {
 	return client, requestURI, nil
 }
 
-// NewRequestURI is a fresh request_uri (RFC 9126, section 2.2).
-func NewRequestURI() string { return "urn:ietf:params:oauth:request_uri:" + NewSecret() }
-
 // PKCEChallenge is the S256 challenge of a verifier (RFC 7636).
 func PKCEChallenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))

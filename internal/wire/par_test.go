@@ -54,7 +54,7 @@ func TestRefusal04And05_PushedRequest(t *testing.T) {
 		code string
 		bend func(url.Values)
 	}{
-		"request_uri":               {"invalid_request", func(v url.Values) { v.Set("request_uri", wire.NewRequestURI()) }},
+		"request_uri":               {"invalid_request", func(v url.Values) { v.Set("request_uri", requestURI) }},
 		"request":                   {"invalid_request", func(v url.Values) { v.Set("request", "a.b.c") }},
 		"empty request_uri":         {"invalid_request", func(v url.Values) { v.Set("request_uri", "") }},
 		"state twice":               {"invalid_request", func(v url.Values) { v.Add("state", "x") }},
@@ -171,8 +171,11 @@ func TestDetailsProperties(t *testing.T) {
 	})
 }
 
+// requestURI is one as a bank makes them (RFC 9126, section 2.2).
+const requestURI = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c"
+
 func TestRefusal01_FrontChannel(t *testing.T) {
-	uri := wire.NewRequestURI()
+	uri := requestURI
 	q := url.Values{"client_id": {"hub"}, "request_uri": {uri}}.Encode()
 	client, got, err := wire.ParseFrontChannel(q)
 	if err != nil || client != "hub" || got != uri {

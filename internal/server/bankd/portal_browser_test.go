@@ -85,17 +85,6 @@ func looked(t *testing.T, ctx context.Context, url, name string) {
 	}
 }
 
-// within says whether an expression of the page becomes true in time; a page on its way is not yet.
-func within(t *testing.T, ctx context.Context, expression string, most time.Duration) bool {
-	t.Helper()
-	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err == nil && yes {
-			return true
-		}
-	}
-	return false
-}
-
 // A depositor who is nobody's customer, in a real browser: signs in by code and PIN, enrols a passkey, sees
 // every page, stops everything with one button, and signs in again with the passkey.
 func TestPortalInChromium(t *testing.T) {
@@ -145,15 +134,8 @@ func TestPortalInChromium(t *testing.T) {
 	here, err := chromedp.Run(ctx, chromedp.Location())
 	must(t, err)
 	looked(t, ctx, strings.SplitN(here, "?", 2)[0], "enrol")
-	enrolled := false
-	for try := 0; try < 4 && !enrolled; try++ { // a page may be slow and a device may decline: she opens it again
-		once, cancel := context.WithTimeout(ctx, 15*time.Second)
-		err := chromedp.Do(once, chromedp.Navigate(here), chromedp.WaitReady(".ceremony[data-ready]"), chromedp.Click(`form[action$="/enrol"] button.primary`))
-		cancel()
-		if enrolled = err == nil && within(t, ctx, `document.querySelector('.notice.good') !== null`, 10*time.Second); !enrolled {
-			t.Logf("try %d: %v", try+1, err)
-		}
-	}
+	enrol := `form[action$="/enrol"] button.primary`
+	must(t, chromedp.Do(ctx, chromedp.Navigate(here), chromedp.WaitEnabled(enrol), chromedp.Click(enrol), chromedp.WaitVisible(".notice.good")))
 	if !strings.Contains(text(), "パスキーを登録しました") {
 		t.Fatalf("after enrolling: %s", text())
 	}
@@ -166,7 +148,7 @@ func TestPortalInChromium(t *testing.T) {
 
 	must(t, chromedp.Do(ctx, chromedp.Click(`form[action="/portal/signout"] button`), chromedp.WaitVisible("#f-branch")))
 	must(t, chromedp.Do(ctx, account...))
-	must(t, chromedp.Do(ctx, chromedp.Click(`a[href$="/method/passkey"]`), chromedp.WaitVisible(`form[action$="/passkey"] button`),
+	must(t, chromedp.Do(ctx, chromedp.Click(`a[href$="/method/passkey"]`), chromedp.WaitEnabled(`form[action$="/passkey"] button`),
 		chromedp.Click(`form[action$="/passkey"] button`), chromedp.WaitVisible("#f-pin"), chromedp.SendKeys("#f-pin", string(hanakoPIN)),
 		chromedp.Click("form button.primary"), chromedp.WaitVisible(".passbook")))
 

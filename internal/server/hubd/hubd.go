@@ -232,7 +232,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := errors.Join(s.store.Forget(ctx, s.env.Now()), sessionsql.New(s.web).Forget(ctx)); err != nil {
+			if err := errors.Join(s.store.Forget(ctx, s.env.Now()), s.hub.Forget(ctx), sessionsql.New(s.web).Forget(ctx)); err != nil {
 				s.env.Log.Warn("forgetting what has expired", "error", err.Error())
 			}
 		}

@@ -40,13 +40,27 @@ func bodyOf(p wallet.Payment) paymentBody {
 
 type payInput struct {
 	Authorization string `header:"Authorization" doc:"Bearer and the shop's API key."`
-	Key           string `header:"Idempotency-Key" doc:"Any text of 1 to 255 characters, new for each payment. The same request under the same key answers the same; keys never expire."`
+	Key           string `header:"Idempotency-Key" doc:"1 to 255 printable ASCII characters, new for each payment. The same request under the same key answers the same; keys never expire."`
 	Body          struct {
 		Code     string `json:"code" maxLength:"60" doc:"The payer's one-time code, scanned or typed."`
 		Amount   int64  `json:"amount" doc:"Whole yen, 1 or more."`
 		Terminal string `json:"terminal,omitempty" doc:"The till, at most 100 bytes."`
 		Order    string `json:"order,omitempty" doc:"The shop's own number of the sale, at most 100 bytes."`
 	}
+}
+
+// Resolve refuses a key that stands twice: which of them counts, programs on the way might read differently.
+func (in *payInput) Resolve(ctx huma.Context) []error {
+	n := 0
+	ctx.EachHeader(func(name, _ string) {
+		if strings.EqualFold(name, "Idempotency-Key") {
+			n++
+		}
+	})
+	if n > 1 {
+		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "stands twice"}}
+	}
+	return nil
 }
 
 type payOutput struct {
@@ -69,7 +83,8 @@ func (s *Server) registerShopAPI(api huma.API) {
 		Summary: "Present a payer's code",
 		Description: "Takes a payment with the one-time code that a payer shows. The first presentation burns the code, whatever follows. " +
 			"201: paid. 402: refused for good, with the reason. 410: the code is unknown, used or older than 60 s; nothing is kept under the key. " +
-			"400 with rule idempotency_error: the key came with another request before.",
+			"400 with rule idempotency_error: the key is missing or malformed, or came with another request before. A request that comes " +
+			"while the first under its key is under way waits for it.",
 		Tags: []string{"payments"}, Responses: map[string]*huma.Response{"402": {Description: "Refused: the same body as 201, with state refused."}},
 	}, s.apiPay)
 	described := api.OpenAPI().Paths["/v1/payments"].Post.Responses

@@ -125,9 +125,21 @@ func newFakeHub(t *testing.T, service wire.KeySet, now clock.Now) *fakeHub {
 		answer(w, map[string]any{"report": h.report(t, id.Request(r.PathValue("r")), "", wire.LinkDead)})
 	})
 	mux.HandleFunc("POST /v1/link-changes", func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			Issuer id.Issuer `json:"issuer"`
+			Change string    `json:"change"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			t.Error(err)
+		}
+		m, err := wire.Verify[wire.LinkChange](in.Change, service, wire.Expect{Issuer: "maru", Audience: string(in.Issuer), Now: now()})
+		if err != nil {
+			t.Error(err)
+			return
+		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		answer(w, map[string]any{"report": h.report(t, h.redeemed[len(h.redeemed)-1], "lnk_00000000000000000000000001", wire.LinkRevoked)})
+		answer(w, map[string]any{"report": h.report(t, h.redeemed[len(h.redeemed)-1], m.Link, wire.LinkRevoked, m.Change)})
 	})
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -152,7 +164,7 @@ func newFakeHub(t *testing.T, service wire.KeySet, now clock.Now) *fakeHub {
 }
 
 // report is the bank's word on a request; the caller holds the lock.
-func (h *fakeHub) report(t *testing.T, request id.Request, link id.Link, state wire.LinkState) string {
+func (h *fakeHub) report(t *testing.T, request id.Request, link id.Link, state wire.LinkState, answers ...string) string {
 	t.Helper()
 	m := h.requests[request]
 	b := h.banks[id.Issuer(m.Audience)]
@@ -161,6 +173,7 @@ func (h *fakeHub) report(t *testing.T, request id.Request, link id.Link, state w
 	r := &wire.LinkReport{Header: wire.Header{Issuer: m.Audience, Audience: "maru", IssuedAt: now.Unix()}, Request: request,
 		Link: link, Seq: b.seq, State: state, Subject: h.subjects[request], Limits: wire.Limits{PerDebit: 50_000, Per24h: 100_000, Per30Days: 300_000},
 		CoolingUntilUs: clock.Micros(now.Add(12 * time.Hour)), LimitedUntilUs: clock.Micros(now.Add(36 * time.Hour))}
+	r.Change = strings.Join(answers, "")
 	if link != "" {
 		r.Pseudonym = "psn_00000000000000000000000001"
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -163,6 +164,7 @@ var (
 // shows opens the page with a payment code: the code, and where its payment is seen.
 func (v *visitor) shows() (code, at string) {
 	v.Helper()
+	v.goes("/pay", "/pay")
 	p := v.get("/pay")
 	c, a := shownCode.FindStringSubmatch(p.text), shownPayment.FindStringSubmatch(p.text)
 	if c == nil || a == nil || strings.Count(p.text, "<svg class=\"code-") != 2 {
@@ -203,6 +205,26 @@ func (h *house) call(method, path, key, idem, body string) (int, map[string]any,
 	return res.StatusCode, out, res.Header
 }
 
+// twoKeys presents a code under two idempotency keys at once.
+func (h *house) twoKeys(key, one, two, body string) (int, map[string]any) {
+	h.Helper()
+	req, err := http.NewRequestWithContext(h.Context(), "POST", h.origin+"/v1/payments", strings.NewReader(body))
+	if err != nil {
+		h.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {key}, "Idempotency-Key": {one, two}}
+	res, err := wire.LocalhostTransport().RoundTrip(req)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer res.Body.Close()
+	var out map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		h.Fatal(err)
+	}
+	return res.StatusCode, out
+}
+
 func payBody(code string, amount int) string {
 	b, _ := json.Marshal(map[string]any{"code": code, "amount": amount, "terminal": "1", "order": "42"})
 	return string(b)
@@ -215,6 +237,14 @@ func TestShopAPI(t *testing.T) {
 	v.soon(v.charges(key, v.linked(sub, nil).ID, "5000"), "チャージしました")
 	const lunch, gift = "Bearer lunch key", "Bearer gift key"
 
+	for range 2 { // a look makes no code
+		if p := v.get("/pay"); shownCode.MatchString(p.text) || !strings.Contains(p.text, "支払いコードを表示") {
+			t.Errorf("no code was asked for: %s", plain(p.text))
+		}
+	}
+	if _, err := h.server.store.LivePayCode(t.Context(), sub, h.clock.Now()); fault.Of(err) != fault.NotFound {
+		t.Errorf("looking at the page made a code: %v", err)
+	}
 	code, at := v.shows()
 	body := payBody(code, 700)
 	if again, _ := v.shows(); again != code {
@@ -239,7 +269,7 @@ func TestShopAPI(t *testing.T) {
 		t.Errorf("looked up: %d %v", status, got)
 	}
 	before, _ := v.shows()
-	v.goes("/pay", "/pay")
+	v.goes("/pay", "/pay/new")
 	fresh, _ := v.shows()
 	if before == code || fresh == before {
 		t.Errorf("codes %q, %q and %q: a paid one and a replaced one are gone", code, before, fresh)
@@ -250,7 +280,9 @@ func TestShopAPI(t *testing.T) {
 		rule            string
 	}{
 		"another body":     {lunch, "k1", payBody(code, 701), 400, "idempotency_error"},
-		"no key":           {lunch, "", payBody(fresh, 1), 400, ""},
+		"no key":           {lunch, "", payBody(fresh, 1), 400, "idempotency_error"},
+		"a long key":       {lunch, strings.Repeat("k", 256), payBody(fresh, 1), 400, "idempotency_error"},
+		"a key of no text": {lunch, "鍵", payBody(fresh, 1), 400, "idempotency_error"},
 		"nobody":           {"", "k2", payBody(fresh, 1), 401, ""},
 		"a wrong key":      {"Bearer no", "k2", payBody(fresh, 1), 401, ""},
 		"another scheme":   {"Basic lunch key", "k2", payBody(fresh, 1), 401, ""},
@@ -265,6 +297,13 @@ func TestShopAPI(t *testing.T) {
 		if status != c.want && !(c.want == 422 && status == 400) || c.rule != "" && out["rule"] != c.rule {
 			t.Errorf("%s: %d %v", name, status, out)
 		}
+	}
+	if status, out := h.twoKeys(lunch, "k7", "k8", payBody(fresh, 1)); status != http.StatusBadRequest || !strings.Contains(toJSON(out), "Idempotency-Key") {
+		t.Errorf("two keys: %d %v", status, out)
+	}
+	status, other, header := h.call("POST", "/v1/payments", gift, "k1", body) // another shop's key is another key
+	if status != http.StatusGone || other["rule"] != "M11" || header.Get("Idempotent-Replayed") != "" {
+		t.Errorf("under another shop's key: %d %v", status, other)
 	}
 	status, refused, _ := h.call("POST", "/v1/payments", lunch, "k6", payBody(fresh, 99_999))
 	if status != http.StatusPaymentRequired || refused["state"] != "refused" || refused["reason"] != "funds" {

@@ -25,7 +25,7 @@ type linkRow struct {
 
 // rowOf says a link's state in plain words.
 func rowOf(l wallet.Link, now time.Time) linkRow {
-	row := linkRow{Link: l, Bank: fault.Text{JA: l.BankName, EN: l.BankNameEN}, State: l.StateAt(now), Changes: l.ChangesOpen > 0}
+	row := linkRow{Link: l, Bank: fault.Text{JA: l.BankName, EN: l.BankNameEN}, State: l.StateAt(now), Changes: len(l.Changes) > 0}
 	t := stateTexts[row.State]
 	row.Word, row.Says, row.Tone = t.word, t.says, t.tone
 	switch row.State {

@@ -19,7 +19,7 @@ func moneyPages() []web.Page {
 		chargePage{Form: form, Shut: []shutLink{{bank, bank, "L9", testNow}}},
 		confirmPage{Charge: charge, Matures: true, MaturesAt: testNow},
 		chargeStatePage{Charge: charge},
-		payPage{Groups: "0123 4567", Payment: "pay_1", Spendable: 500, Available: 400},
+		payPage{Shown: true, Groups: "0123 4567", Payment: "pay_1", Spendable: 500, Available: 400},
 		paymentPage{Presentation: wallet.Presentation{Payment: paid, Decided: true}, Shop: bank},
 		historyPage{Lines: []historyLine{{Entry: wallet.Entry{Kind: wallet.EntryCharge, Amount: 1}, Words: bank, Party: bank, Tone: "good"}}, Next: "x"},
 		tillSignInPage{tillSignInForm()},

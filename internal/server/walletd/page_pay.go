@@ -10,8 +10,10 @@ import (
 	"github.com/kozamori/kozamori/internal/web"
 )
 
-// payPage shows a one-time code (M11). The code stands in the answers to its holder and nowhere else.
+// payPage shows a one-time code (M11), or the button that makes one. The code stands in the answers to its holder
+// and nowhere else.
 type payPage struct {
+	Shown     bool
 	QR, Bar   web.SVG
 	Groups    string
 	Payment   wallet.PaymentID
@@ -22,33 +24,47 @@ type payPage struct {
 
 func (payPage) Template() string { return "pay.html" }
 
-// pagePay shows the code that is good now; looking burns none. doPay makes another, and burns the one before.
+// pagePay shows the code that is good now, if there is one: a look makes none and burns none.
 func (s *Server) pagePay(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
 	purse, err := s.wallet.PurseOf(r.Context(), h.Subject)
 	if err != nil {
 		return err
 	}
-	code, row, err := s.wallet.ShowPayCode(r.Context(), h.Subject)
+	page := payPage{Spendable: purse.Spendable(), Available: purse.Available}
+	code, row, err := s.wallet.LivePayCode(r.Context(), h.Subject)
+	if err != nil && fault.Of(err) == fault.NotFound {
+		s.site.Render(w, r, page)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	lang := web.Lang(r)
-	qr, err := web.QR(code, s.site.T(lang, "pay.qr"))
+	page.Shown, page.Groups, page.Payment = true, groups(code), row.Payment
+	page.Seconds = int(row.ExpiresAt.Sub(s.wallet.Now()).Seconds())
+	page.QR, err = web.QR(code, s.site.T(lang, "pay.qr"))
 	if err != nil {
 		return fault.New(fault.Internal, "walletd.pagePay", err)
 	}
-	bar, err := web.Barcode(code, s.site.T(lang, "pay.bar"))
+	page.Bar, err = web.Barcode(code, s.site.T(lang, "pay.bar"))
 	if err != nil {
 		return fault.New(fault.Internal, "walletd.pagePay", err)
 	}
-	s.site.Render(w, r, payPage{
-		QR: qr, Bar: bar, Groups: groups(code), Payment: row.Payment, Seconds: int(row.ExpiresAt.Sub(s.wallet.Now()).Seconds()),
-		Spendable: purse.Spendable(), Available: purse.Available,
-	})
+	s.site.Render(w, r, page)
 	return nil
 }
 
+// doPay makes a code where none is good now: pressed twice, or on two pages, it voids none at the till.
 func (s *Server) doPay(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
+	if _, _, err := s.wallet.ShowPayCode(r.Context(), h.Subject); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/pay", http.StatusSeeOther)
+	return nil
+}
+
+// doPayAnew makes another code, and burns the one before.
+func (s *Server) doPayAnew(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
 	if _, _, err := s.wallet.MakePayCode(r.Context(), h.Subject); err != nil {
 		return err
 	}

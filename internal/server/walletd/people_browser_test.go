@@ -28,7 +28,7 @@ func TestPeoplePagesInChromium(t *testing.T) {
 	press(chromedp.SendKeys("#f-code", "000000"), chromedp.Click("form.card button.primary"), chromedp.WaitVisible(".notice.bad"))
 	press(chromedp.SendKeys("#f-code", h.codeFor("+819011112222")), chromedp.Click("form.card button.primary"), chromedp.WaitVisible(`form[action="/steps/device"]`))
 	look("/steps", "device")
-	press(chromedp.Click(`form[action="/steps/device"] button`), chromedp.WaitVisible(".hero .figure"))
+	press(chromedp.WaitEnabled(`form[action="/steps/device"] button`), chromedp.Click(`form[action="/steps/device"] button`), chromedp.WaitVisible(".hero .figure"))
 	look("/", "home-unproved")
 	look("/account", "account")
 	look("/links", "links-unproved")
@@ -76,7 +76,8 @@ func TestPeoplePagesInChromium(t *testing.T) {
 	press(chromedp.Navigate(h.origin+"/"), chromedp.Click(`form[action="/signout"] button`), chromedp.WaitVisible(`a[href="/signin"]`))
 	look("/signin", "signin")
 	look("/recover", "recover")
-	press(chromedp.Navigate(h.origin+"/signin"), chromedp.Click(`form[action="/signin"] button`), chromedp.WaitVisible(".hero .figure"))
+	press(chromedp.Navigate(h.origin+"/signin"), chromedp.WaitEnabled(`form[action="/signin"] button`), chromedp.Click(`form[action="/signin"] button`),
+		chromedp.WaitVisible(".hero .figure"))
 
 	press(chromedp.Navigate(h.origin+"/staff/sign-in"), chromedp.WaitVisible("#f-password"))
 	look("/staff/sign-in", "staff-signin")

@@ -32,6 +32,7 @@ func (s *Server) moneyRoutes(mux *http.ServeMux, api huma.API) {
 	handle("POST /charge/{debit}/agree", s.signedIn(s.doAgree))
 	handle("GET /pay", s.signedIn(s.pagePay))
 	handle("POST /pay", s.signedIn(s.doPay))
+	handle("POST /pay/new", s.signedIn(s.doPayAnew))
 	handle("GET /pay/{payment}", s.signedIn(s.pagePayment))
 	handle("GET /history", s.signedIn(s.pageHistory))
 

@@ -61,6 +61,8 @@ var moneyTexts = web.Texts{
 
 	"pay.title":     {JA: "お店で支払う", EN: "Pay in a shop"},
 	"pay.lead":      {JA: "お店の人にこの画面を見せてください。コードは1回だけ、60秒間使えます。", EN: "Show this page to the cashier. The code works once, for 60 seconds."},
+	"pay.lead.none": {JA: "お店のレジの前で表示してください。コードは1回だけ、60秒間使えます。", EN: "Show the code when you are at the till. It works once, for 60 seconds."},
+	"pay.show":      {JA: "支払いコードを表示", EN: "Show a payment code"},
 	"pay.qr":        {JA: "支払いコードのQR", EN: "QR of your payment code"},
 	"pay.bar":       {JA: "支払いコードのバーコード", EN: "Bar code of your payment code"},
 	"pay.code":      {JA: "支払いコード", EN: "Payment code"},

@@ -253,7 +253,7 @@ func (s *Server) followHub(ctx context.Context) {
 	}
 }
 
-// forget removes what is of no use any more: sessions, codes, errands.
+// forget removes sessions that have ended; the wallet forgets what is its own.
 func (s *Server) forget(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
@@ -262,7 +262,7 @@ func (s *Server) forget(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			err := errors.Join(s.store.Forget(ctx, s.env.Now().Add(-48*time.Hour)), sessionsql.New(s.web).Forget(ctx))
+			err := sessionsql.New(s.web).Forget(ctx)
 			if err != nil {
 				s.env.Log.Warn("forgetting what has expired", "error", err.Error())
 			}

@@ -1,5 +1,6 @@
 // A form with a ceremony asks the device before it is sent: a passkey is made or used, and the browser's own
-// key beside it where asked. The answers travel as hidden fields of the same form.
+// key beside it where asked. The answers travel as hidden fields of the same form. Its button comes disabled and
+// can be pressed once this module listens: a press before would send the form unsigned.
 import { make, sign, decode } from './browserkey.js';
 
 class NoKey extends Error {}
@@ -71,5 +72,6 @@ export function attach(box) {
   window.addEventListener('pageshow', (event) => {
     if (event.persisted) delete box.dataset.done; // an answer is good for one sending
   });
-  box.dataset.ready = 'yes';
+  box.dataset.ready = 'yes'; // the hint that it takes long goes away
+  for (const button of form.querySelectorAll('button[disabled]')) button.disabled = false;
 }

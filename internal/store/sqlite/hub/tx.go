@@ -77,8 +77,9 @@ func (t tx) PutDebit(ctx context.Context, d hub.Debit) error {
 
 func (t tx) AddEvent(ctx context.Context, e hub.Event) (bool, error) {
 	res, err := t.t.ExecContext(ctx, `INSERT INTO events (service, seq, once, report, at_us)
-		SELECT ?, COALESCE(MAX(seq), 0) + 1, ?, ?, ? FROM events WHERE service = ?
-		ON CONFLICT (service, once) DO NOTHING`, e.Service, e.Key, e.Report, micros(e.At), e.Service)
+		SELECT ?1, 1 + max(COALESCE(MAX(seq), 0), COALESCE((SELECT forgotten FROM event_marks WHERE service = ?1), 0)), ?2, ?3, ?4
+		FROM events WHERE service = ?1
+		ON CONFLICT (service, once) DO NOTHING`, e.Service, e.Key, e.Report, micros(e.At))
 	if err != nil {
 		return false, broken("AddEvent", err)
 	}

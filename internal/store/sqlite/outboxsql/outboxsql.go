@@ -3,11 +3,13 @@
 package outboxsql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
@@ -49,8 +51,8 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, messages ...outbox.Messa
 			due = clock.Micros(m.Due)
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO outbox_messages (id, kind, key, sealed, due_us, attempts) VALUES (?1, ?2, ?3, ?4, ?5, 0)`,
-			m.ID, m.Kind, m.Key, sealed, due)
+			INSERT INTO outbox_messages (id, kind, key, lane, sealed, due_us, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)`,
+			m.ID, m.Kind, m.Key, m.Lane(), sealed, due)
 		if err != nil {
 			return fmt.Errorf("outboxsql: insert %s: %w", m.Kind, err)
 		}
@@ -61,36 +63,90 @@ func (s *Store) Insert(ctx context.Context, tx *sql.Tx, messages ...outbox.Messa
 // label binds a payload to its row.
 func label(m outbox.Message) string { return "outbox/" + m.Kind + "/" + m.ID }
 
-// Due implements outbox.Store.
+// Due implements outbox.Store. Lane by lane: one with thousands waiting costs the others nothing.
 func (s *Store) Due(ctx context.Context, now time.Time, n int) ([]outbox.Message, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `
-		SELECT m.id, m.kind, m.key, m.sealed, m.due_us, m.attempts
-		FROM outbox_messages AS m
-		WHERE m.due_us <= ?1 AND (m.key = '' OR NOT EXISTS (
-			SELECT 1 FROM outbox_messages AS e WHERE e.key = m.key AND e.key <> '' AND e.seq < m.seq))
-		ORDER BY m.due_us, m.seq LIMIT ?2`, clock.Micros(now), n)
+	var due []numbered
+	err := s.db.View(ctx, func(tx *sql.Tx) error {
+		due = nil
+		lanes, err := lanes(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, lane := range lanes {
+			if due, err = s.dueIn(ctx, tx, due, lane, now, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "outboxsql.Due", err)
 	}
+	slices.SortFunc(due, func(a, b numbered) int { return cmp.Or(a.m.Due.Compare(b.m.Due), cmp.Compare(a.seq, b.seq)) })
+	messages := make([]outbox.Message, len(due))
+	for i, d := range due {
+		messages[i] = d.m
+	}
+	return messages, nil
+}
+
+// numbered is a message with its place in the order of writing.
+type numbered struct {
+	m   outbox.Message
+	seq int64
+}
+
+// lanes lists the lanes in which something waits, jumping over the index from one to the next.
+func lanes(ctx context.Context, tx *sql.Tx) (lanes []string, err error) {
+	rows, err := tx.QueryContext(ctx, `
+		WITH RECURSIVE lanes (lane) AS (
+			SELECT min(lane) FROM outbox_messages
+			UNION ALL
+			SELECT (SELECT min(m.lane) FROM outbox_messages AS m WHERE m.lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL)
+		SELECT lane FROM lanes WHERE lane IS NOT NULL`)
+	if err != nil {
+		return nil, err
+	}
 	defer rows.Close()
-	var due []outbox.Message
 	for rows.Next() {
-		var m outbox.Message
+		var lane string
+		if err := rows.Scan(&lane); err != nil {
+			return nil, err
+		}
+		lanes = append(lanes, lane)
+	}
+	return lanes, rows.Err()
+}
+
+// dueIn appends what is due in one lane.
+func (s *Store) dueIn(ctx context.Context, tx *sql.Tx, due []numbered, lane string, now time.Time, n int) ([]numbered, error) {
+	rows, err := tx.QueryContext(ctx, `
+		SELECT m.seq, m.id, m.kind, m.key, m.lane, m.sealed, m.due_us, m.attempts
+		FROM outbox_messages AS m
+		WHERE m.lane = ?1 AND m.due_us <= ?2 AND (m.key = '' OR NOT EXISTS (
+			SELECT 1 FROM outbox_messages AS e WHERE e.key = m.key AND e.key <> '' AND e.seq < m.seq))
+		ORDER BY m.due_us, m.seq LIMIT ?3`, lane, clock.Micros(now), n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d numbered
 		var sealed []byte
 		var dueUs int64
-		if err := rows.Scan(&m.ID, &m.Kind, &m.Key, &sealed, &dueUs, &m.Attempts); err != nil {
-			return nil, fault.New(fault.Internal, "outboxsql.Due", err)
+		if err := rows.Scan(&d.seq, &d.m.ID, &d.m.Kind, &d.m.Key, &d.m.To, &sealed, &dueUs, &d.m.Attempts); err != nil {
+			return nil, err
+		}
+		if d.m.To == d.m.Kind {
+			d.m.To = ""
 		}
 		if dueUs != 0 {
-			m.Due = clock.FromMicros(dueUs)
+			d.m.Due = clock.FromMicros(dueUs)
 		}
-		m.Payload, m.Broken = s.sealer.Open(sealed, label(m)) // one that does not open must not stop the others
-		due = append(due, m)
+		d.m.Payload, d.m.Broken = s.sealer.Open(sealed, label(d.m)) // one that does not open must not stop the others
+		due = append(due, d)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fault.New(fault.Unavailable, "outboxsql.Due", err)
-	}
-	return due, nil
+	return due, rows.Err()
 }
 
 // Settle implements outbox.Store.

@@ -232,19 +232,3 @@ func (s *Store) CodesSince(ctx context.Context, contactMark []byte, since time.T
 		Scan(&n, &lastUs)
 	return n, moment(lastUs), found("CodesSince", err)
 }
-
-// Forget implements wallet.PeopleStore.
-func (s *Store) Forget(ctx context.Context, before time.Time) error {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, q := range []string{
-			`DELETE FROM codes WHERE sent_us < ?1`,
-			`DELETE FROM errands WHERE until_us < ?1`,
-		} {
-			if _, err := tx.ExecContext(ctx, q, stamp(before)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return found("Forget", err)
-}

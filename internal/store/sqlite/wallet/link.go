@@ -3,6 +3,8 @@ package wallet
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
 
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/wallet"
@@ -81,37 +83,63 @@ func putLink(ctx context.Context, tx *sql.Tx, w wallet.PutLink) error {
 	}
 	res, err := tx.ExecContext(ctx, `
 		INSERT INTO links (link, request, subject, issuer, bank, name_ja, name_en, pseudonym, device, seq, reported, reason,
-			per_debit, per_day, per_month, receipt_us, cooling_us, limited_us, valid_us, changes_open, end_requested,
+			per_debit, per_day, per_month, receipt_us, cooling_us, limited_us, valid_us, end_requested,
 			report_jws, created_us, updated_us, version)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)
 		ON CONFLICT (link) DO UPDATE SET request = excluded.request, bank = excluded.bank, name_ja = excluded.name_ja,
 			name_en = excluded.name_en, pseudonym = excluded.pseudonym, device = excluded.device, seq = excluded.seq,
 			reported = excluded.reported, reason = excluded.reason, per_debit = excluded.per_debit, per_day = excluded.per_day,
 			per_month = excluded.per_month, receipt_us = excluded.receipt_us, cooling_us = excluded.cooling_us,
-			limited_us = excluded.limited_us, valid_us = excluded.valid_us, changes_open = excluded.changes_open,
+			limited_us = excluded.limited_us, valid_us = excluded.valid_us,
 			end_requested = excluded.end_requested, report_jws = excluded.report_jws, updated_us = excluded.updated_us,
 			version = excluded.version
-		WHERE links.version = ?26 AND ?26 > 0`,
+		WHERE links.version = ?25 AND ?25 > 0`,
 		l.ID, l.Request, l.Subject, l.Issuer, l.Bank, l.BankName, l.BankNameEN, l.Pseudonym, l.Device, l.Seq, l.Reported, l.Reason,
 		l.Limits.PerDebit, l.Limits.Per24h, l.Limits.Per30Days, stamp(l.ReceiptUntil), stamp(l.CoolingUntil), limited,
-		stamp(l.ValidUntil), l.ChangesOpen, l.EndRequested, l.Report, stamp(l.CreatedAt), stamp(l.UpdatedAt), l.Version, w.IfVersion)
-	return oneRow("putLink", res, err)
+		stamp(l.ValidUntil), l.EndRequested, l.Report, stamp(l.CreatedAt), stamp(l.UpdatedAt), l.Version, w.IfVersion)
+	if err := oneRow("putLink", res, err); err != nil {
+		return err
+	}
+	return putChanges(ctx, tx, l)
+}
+
+// putChanges makes the link's open changes those it names.
+func putChanges(ctx context.Context, tx *sql.Tx, l wallet.Link) error {
+	list, err := json.Marshal(append([]string{}, l.Changes...))
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM link_changes WHERE link = ?1 AND change NOT IN (SELECT value FROM json_each(?2))`, l.ID, list)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO link_changes (link, change) SELECT ?1, value FROM json_each(?2) WHERE true
+		ON CONFLICT DO NOTHING`, l.ID, list)
+	return err
 }
 
 const linkColumns = `link, request, subject, issuer, bank, name_ja, name_en, pseudonym, device, seq, reported, reason,
-	per_debit, per_day, per_month, receipt_us, cooling_us, limited_us, valid_us, changes_open, end_requested,
-	report_jws, created_us, updated_us, version`
+	per_debit, per_day, per_month, receipt_us, cooling_us, limited_us, valid_us, end_requested,
+	report_jws, created_us, updated_us, version,
+	(SELECT json_group_array(change ORDER BY change) FROM link_changes AS c WHERE c.link = links.link)`
 
 func scanLink(r moneyRow) (wallet.Link, error) {
 	var l wallet.Link
 	var receipt, cooling, limited, valid, created, updated int64
+	var changes []byte
 	err := r.Scan(&l.ID, &l.Request, &l.Subject, &l.Issuer, &l.Bank, &l.BankName, &l.BankNameEN, &l.Pseudonym, &l.Device,
 		&l.Seq, &l.Reported, &l.Reason, &l.Limits.PerDebit, &l.Limits.Per24h, &l.Limits.Per30Days, &receipt, &cooling, &limited,
-		&valid, &l.ChangesOpen, &l.EndRequested, &l.Report, &created, &updated, &l.Version)
+		&valid, &l.EndRequested, &l.Report, &created, &updated, &l.Version, &changes)
+	if err != nil {
+		return l, err
+	}
+	if err := json.Unmarshal(changes, &l.Changes); err != nil {
+		return l, fmt.Errorf("changes of link %s: %w", l.ID, err)
+	}
 	l.UntilProof = limited < 0
 	l.ReceiptUntil, l.CoolingUntil, l.LimitedUntil, l.ValidUntil = moment(receipt), moment(cooling), moment(max(0, limited)), moment(valid)
 	l.CreatedAt, l.UpdatedAt = moment(created), moment(updated)
-	return l, err
+	return l, nil
 }
 
 // Link implements wallet.LinkStore.

@@ -148,7 +148,7 @@ func TestPayCodeBurnsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, before := range []time.Time{at.Add(time.Minute), at.Add(time.Hour)} {
-		if err := s.ForgetPayCodes(t.Context(), before); err != nil {
+		if _, err := s.ForgetPayCodes(t.Context(), before, 10); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.PayCode(t.Context(), "pay_a"); (err == nil) != before.Equal(at.Add(time.Minute)) {

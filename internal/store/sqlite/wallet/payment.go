@@ -75,16 +75,6 @@ func (s *Store) BurnPayCode(ctx context.Context, hash, by string, now time.Time)
 	return c, found("BurnPayCode", err)
 }
 
-// ForgetPayCodes implements wallet.PaymentStore.
-func (s *Store) ForgetPayCodes(ctx context.Context, before time.Time) error {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM pay_codes WHERE expires_us < ?1
-			AND NOT EXISTS (SELECT 1 FROM payments WHERE payments.id = pay_codes.payment)`, stamp(before))
-		return err
-	})
-	return found("ForgetPayCodes", err)
-}
-
 func putIdem(ctx context.Context, tx *sql.Tx, w wallet.PutIdem) error {
 	res, err := tx.ExecContext(ctx, `INSERT INTO idempotency (client, endpoint, key, body_hash, payment, at_us)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING`,
