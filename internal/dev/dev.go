@@ -350,7 +350,7 @@ func (w *world) append(path string) (*os.File, error) {
 
 // load reads a role's configuration as its own program does.
 func (w *world) load(name string, into any) error {
-	return config.Load(w.l.config(name), func(string) string { return "" }, into)
+	return config.Load(w.l.config(name), nil, into)
 }
 
 func (w *world) openHub(ctx context.Context) (role, error) {
