@@ -23,6 +23,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -328,5 +329,33 @@ func TestAConfigurationThatIsUnsafeIsRefused(t *testing.T) {
 	}
 	if err := (&Config{}).Check(); err == nil || !strings.HasPrefix(err.Error(), "4 problems") {
 		t.Errorf("an empty configuration: %v", err)
+	}
+}
+
+// Every operation says in words what it does and who may call it, and lets in nobody without a token.
+func TestInterfaceIsDescribed(t *testing.T) {
+	x := newStand(t)
+	ask := func(method, path string, body io.Reader) (int, string, []byte) {
+		req := httptest.NewRequest(method, x.url+path, body)
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		x.Handler().ServeHTTP(w, req)
+		return w.Code, w.Header().Get("Content-Type"), w.Body.Bytes()
+	}
+	_, _, text := ask(http.MethodGet, "/openapi.json", nil)
+	for _, wrong := range web.CheckDescription(text) {
+		t.Error(wrong)
+	}
+	var doc struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths {
+		for method := range item {
+			status, kind, _ := ask(strings.ToUpper(method), strings.NewReplacer("{", "", "}", "").Replace(path), strings.NewReader("{}"))
+			if status != http.StatusUnauthorized || kind != "application/problem+json" {
+				t.Errorf("%s %s without a token: %d, %s", method, path, status, kind)
+			}
+		}
 	}
 }

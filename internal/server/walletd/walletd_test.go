@@ -15,6 +15,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/identity"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -322,6 +323,13 @@ func TestStaffAPI(t *testing.T) {
 	}
 	if got, out := call("tanaka", staffPassword, good); got != http.StatusOK || out["level"] != float64(2) {
 		t.Errorf("%d %v", got, out)
+	}
+}
+
+// Every operation says in words what it does and who may call it.
+func TestInterfaceIsDescribed(t *testing.T) {
+	for _, wrong := range web.CheckDescription([]byte(newHouse(t).visit().get("/openapi.json").text)) {
+		t.Error(wrong)
 	}
 }
 
