@@ -23,6 +23,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kozamori/kozamori/internal/audit"
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/config"
@@ -44,6 +45,7 @@ type Report struct {
 	Agrees bool
 	Text   string
 	Data   any
+	Debits map[string]audit.Debit // by id; told of where somebody asks for them
 }
 
 // Options say where and how dev runs.
