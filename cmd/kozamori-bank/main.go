@@ -13,14 +13,14 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout); err != nil {
+	if err := run(context.Background(), program.OfMachine()); err != nil {
 		fmt.Fprintln(os.Stderr, "kozamori-bank:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	return program.Main(ctx, program.Role{Name: "kozamori-bank", Short: "bank", Example: examples.Bank, Load: load, Tools: tools}, args, getenv, stdout)
+func run(ctx context.Context, p program.Process) error {
+	return program.Main(ctx, program.Role{Name: "kozamori-bank", Short: "bank", Example: examples.Bank, Load: load, Tools: tools}, p)
 }
 
 var tools = []program.Tool{
@@ -42,20 +42,37 @@ var tools = []program.Tool{
 		}},
 }
 
-func load(path string, getenv func(string) string) (program.Setup, error) {
+func load(path string, environ []string) (program.Setup, error) {
 	var cfg bankd.Config
-	if err := program.LoadInto(path, getenv, &cfg); err != nil {
+	if err := program.LoadInto(path, environ, &cfg); err != nil {
 		return program.Setup{}, err
 	}
 	keys := map[string]program.Keys{}
 	for _, dir := range cfg.KeyDirs() {
 		keys[dir] = bankd.KeyNames()
 	}
+	var sites []string
+	for _, c := range cfg.Banks {
+		sites = append(sites, c.Issuer)
+	}
 	return program.Setup{
+		Dev: cfg.Dev, Sites: sites, Pinned: pinned(cfg),
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile, KeyDirs: keys, Permanent: bankd.PermanentKeys(),
 		Migrate: func(ctx context.Context) error { return bankd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
 			return bankd.Open(ctx, cfg, bankd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})
 		},
 	}, nil
+}
+
+// pinned are the files of other companies' keys.
+func pinned(cfg bankd.Config) []program.Pinned {
+	files := []program.Pinned{{Setting: "[hub] keys", Path: cfg.Hub.Keys}}
+	for i, c := range cfg.Services {
+		files = append(files, program.Pinned{Setting: fmt.Sprintf("[[service]] %d, %q: keys", i+1, c.ID), Path: c.Keys})
+	}
+	for i, c := range cfg.ATMs {
+		files = append(files, program.Pinned{Setting: fmt.Sprintf("[[atm]] %d, %q: keys", i+1, c.ID), Path: c.Keys})
+	}
+	return files
 }

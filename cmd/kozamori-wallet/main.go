@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 
 	examples "github.com/kozamori/kozamori/docs/config"
@@ -13,22 +12,27 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout); err != nil {
+	if err := run(context.Background(), program.OfMachine()); err != nil {
 		fmt.Fprintln(os.Stderr, "kozamori-wallet:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	return program.Main(ctx, program.Role{Name: "kozamori-wallet", Short: "wallet", Example: examples.Wallet, Load: load}, args, getenv, stdout)
+func run(ctx context.Context, p program.Process) error {
+	return program.Main(ctx, program.Role{Name: "kozamori-wallet", Short: "wallet", Example: examples.Wallet, Staff: true, Load: load}, p)
 }
 
-func load(path string, getenv func(string) string) (program.Setup, error) {
+func load(path string, environ []string) (program.Setup, error) {
 	cfg := walletd.Default()
-	if err := program.LoadInto(path, getenv, &cfg); err != nil {
+	if err := program.LoadInto(path, environ, &cfg); err != nil {
 		return program.Setup{}, err
 	}
+	var pinned []program.Pinned
+	for i, c := range cfg.Banks {
+		pinned = append(pinned, program.Pinned{Setting: fmt.Sprintf("[[bank]] %d, %s: keys", i+1, c.Issuer), Path: c.Keys, Seal: true})
+	}
 	return program.Setup{
+		Dev: cfg.Dev, Sites: []string{cfg.Service.Origin}, Pinned: pinned,
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile,
 		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()}, Permanent: []string{"marks"},
 		Migrate: func(ctx context.Context) error { return walletd.Migrate(ctx, cfg) },

@@ -78,5 +78,5 @@ func auditor(ctx context.Context, dir string) (dev.Report, error) {
 	if err := report.Text(&text); err != nil {
 		return dev.Report{}, err
 	}
-	return dev.Report{Agrees: report.Agrees, Text: text.String(), Data: report}, nil
+	return dev.Report{Agrees: report.Agrees, Text: text.String(), Data: report, Debits: report.Debits}, nil
 }

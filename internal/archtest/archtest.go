@@ -89,7 +89,7 @@ var only = map[string]string{
 	"modernc.org/sqlite": "store/sqlite/sqlitedb audit",
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev server/bankd cmd/*", // bankd makes a folder for each bank it serves
+	"os":                 "config keyfile program dev server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sqlitedb private files
 	"os/exec":            "dev cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",
@@ -117,7 +117,8 @@ var only = map[string]string{
 	"golang.org/x/time":                                     "web",
 	"github.com/google/go-cmp":                              "store/storetest",
 	"go.uber.org/goleak":                                    "",
-	"golang.org/x/crypto/bcrypt":                            "web server/* dev",
+	"golang.org/x/crypto/bcrypt":                            "web server/* dev program",
+	"golang.org/x/sys":                                      "program", // a terminal that shows nothing
 	"github.com/go-webauthn/webauthn/protocol/webauthncose": "wire wallet bank",
 }
 

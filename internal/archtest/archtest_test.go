@@ -228,3 +228,46 @@ func TestMissingTests(t *testing.T) {
 	f := mustParse(t, "internal/x/x_test.go", "package x\nfunc TestThere(t *testing.T) {}\n")
 	expect(t, missingTests("see `TestThere` and `TestGone`, `TestGone` again, TestBare", []source{f}), "TestGone")
 }
+
+func TestCheckRules(t *testing.T) {
+	files := []source{
+		mustParse(t, "internal/bank/x.go", "package bank\nimport \""+Module+"/internal/fault\"\nvar limit = 3\nfunc (b *Bank) Debit() error { return fault.Refuse(\"M1\", \"op\", text) }\n"),
+		mustParse(t, "internal/bank/x_test.go", "package bank\nvar expected = \"M3\"\n"),
+	}
+	texts := map[string]string{"internal/bank/x.go": "", "internal/bank/x.sql": ""}
+	rules := map[string]string{}
+	doc := func() string {
+		var kept, later strings.Builder
+		for letter, last := range lastRule {
+			for n := 1; n <= last; n++ {
+				id := fmt.Sprint(letter, n)
+				switch line, special := rules[id]; {
+				case special:
+					kept.WriteString(line)
+				case id == "M1":
+					kept.WriteString("| M1 | Limits. | `bank/x.go: Debit, limit`, `bank/x.sql` | `TestLimits` |\n")
+				default:
+					later.WriteString("| " + id + " | Missing. | nothing | – |\n")
+				}
+			}
+		}
+		return kept.String() + rulesTitle + "\n" + later.String()
+	}
+	for _, c := range []struct{ id, line, finds string }{
+		{"M2", "| M2 | Held. | `bank/x.go: Debit` | `TestX` |\n", ""},
+		{"M2", "", "M2: has 0 lines"},
+		{"M2", "| M2 | Twice. | `bank/x.go` | `TestX` |\n| M2 | Twice. | `bank/x.go` | `TestX` |\n", "M2: has 2 lines"},
+		{"M2", "| M2 | Held. | in the bank | `TestX` |\n", "M2: docs/rules.md does not say where"},
+		{"M2", "| M2 | Held. | `bank/x.go: Debit` | – |\n", "M2: docs/rules.md names no test"},
+		{"M2", "| M2 | Held. | `bank/gone.go: Debit` | `TestX` |\n", "bank/gone.go, which does not exist"},
+		{"M2", "| M2 | Held. | `bank/x.go: Debit, Gone` | `TestX` |\n", "names Gone in internal/bank/x.go"},
+		{"M1", rulesTitle + "\n| M1 | Missing. | nothing | – |\n", "M1: refused by at internal/bank/x.go:4"},
+	} {
+		rules = map[string]string{c.id: c.line}
+		if c.finds == "" {
+			expect(t, checkRules(doc(), files, texts))
+		} else {
+			expect(t, checkRules(doc(), files, texts), c.finds)
+		}
+	}
+}

@@ -206,3 +206,10 @@ func TestDocumentsNameRealTests(t *testing.T) {
 		}
 	}
 }
+
+// Whoever reads a rule's id finds what it says, where it is decided and what proves it; nothing is taken for built
+// that is not.
+func TestRulesAreWrittenDown(t *testing.T) {
+	r := load(t)
+	report(t, checkRules(r.texts["docs/rules.md"], r.files, r.texts))
+}

@@ -41,10 +41,13 @@ var repository = sync.OnceValue(func() *tree {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			if slices.Contains(skipped, d.Name()) {
+		if slices.Contains(skipped, d.Name()) {
+			if d.IsDir() {
 				return filepath.SkipDir
 			}
+			return nil // .git is a file in a worktree
+		}
+		if d.IsDir() {
 			return nil
 		}
 		return r.add(root, path)

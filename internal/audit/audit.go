@@ -85,6 +85,7 @@ func look(ctx context.Context, dir string, now clock.Now) (Report, error) {
 	name(banks, wallets)
 	pairs := finder{}
 	r.Pairs = compareAll(wallets, banks, &pairs, at)
+	r.Debits = debitsOf(wallets, banks)
 	for _, b := range banks {
 		r.Breaks = append(r.Breaks, b.openBreaks...)
 	}
@@ -94,6 +95,25 @@ func look(ctx context.Context, dir string, now clock.Now) (Report, error) {
 	r.Differences = append(r.Differences, pairs.found...)
 	r.settle()
 	return r, nil
+}
+
+// debitsOf lists all charges, as both sides have them.
+func debitsOf(wallets []*walletBooks, banks []*bankBooks) map[string]Debit {
+	type order struct{ issuer, service, debit string }
+	at := map[order]string{}
+	for _, b := range banks {
+		for _, d := range b.debits {
+			at[order{b.issuer, d.service, string(d.id)}] = string(d.outcome)
+		}
+	}
+	all := map[string]Debit{}
+	for _, w := range wallets {
+		for _, c := range w.charges {
+			all[string(c.debit)] = Debit{Service: w.id, Bank: w.codeOf[c.issuer], Amount: c.amount, AtService: c.state,
+				AtBank: at[order{c.issuer, w.id, string(c.debit)}]}
+		}
+	}
+	return all
 }
 
 // judge checks one company and notes its totals.

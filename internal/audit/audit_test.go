@@ -11,6 +11,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/audit"
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/wallet"
 )
 
@@ -35,6 +36,14 @@ func TestCleanBooksAgree(t *testing.T) {
 	}
 	if len(r.Pairs) != 1 || r.Pairs[0].Service != "maru" || r.Pairs[0].Bank != "0149" {
 		t.Fatalf("pairs: %+v", r.Pairs)
+	}
+	for debit, want := range map[id.Debit]audit.Debit{
+		h.done:      {Service: "maru", Bank: "0149", Amount: 20_000, AtService: "done", AtBank: "booked"},
+		h.reversing: {Service: "maru", Bank: "0149", Amount: r.Debits[string(h.reversing)].Amount, AtService: "reversing", AtBank: "booked"},
+	} {
+		if got := r.Debits[string(debit)]; got != want {
+			t.Errorf("%s is seen as %+v, want %+v", debit, got, want)
+		}
 	}
 	p := r.Pairs[0]
 	if p.Owed != 30_000 || p.Claimed != 30_000 || p.PaidOut != 23_000 || p.Arrived != 3_000 {

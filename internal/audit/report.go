@@ -21,6 +21,19 @@ type Report struct {
 	Pairs       []Pair       `json:"pairs"`
 	Breaks      []Break      `json:"open_breaks"` // differences that people of the roles are looking into
 	Differences []Difference `json:"differences"`
+
+	// Debits is every charge, by its id: whoever made some can see that it was these books that were
+	// looked at. Not part of what is printed.
+	Debits map[string]Debit `json:"-"`
+}
+
+// Debit is one charge in the words of both companies.
+type Debit struct {
+	Service   string    `json:"service"`
+	Bank      string    `json:"bank"`
+	Amount    money.Yen `json:"amount"`
+	AtService string    `json:"at_service"` // the state of the charge: "done", "refused", …
+	AtBank    string    `json:"at_bank"`    // the outcome there: "booked", "refused", "never"; "" where the bank has none
 }
 
 // Books are the totals of one company.

@@ -58,7 +58,7 @@ func audited(ctx context.Context, dir string, now clock.Now) (dev.Report, error)
 	}
 	var text strings.Builder
 	err = r.Text(&text)
-	return dev.Report{Agrees: r.Agrees, Text: text.String(), Data: r}, err
+	return dev.Report{Agrees: r.Agrees, Text: text.String(), Data: r, Debits: r.Debits}, err
 }
 
 // freePorts finds seven free ports in a row, away from those that other packages' tests try first.

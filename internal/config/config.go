@@ -1,5 +1,5 @@
 // Package config reads a role's settings: a TOML file, then the environment over it. A setting that does
-// not exist is an error that names its line, never silently ignored.
+// not exist is an error that names its line or variable, never silently ignored, and all errors come at once.
 package config
 
 import (
@@ -7,9 +7,11 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,32 +27,35 @@ const envPrefix = "KOZAMORI_"
 const maxSecretFile = 64 << 10
 
 // Load fills into, a pointer to a struct with toml tags that holds the defaults, from the file at path ("" for
-// none) and then from the environment: [server] listen is overridden by KOZAMORI_SERVER_LISTEN. Durations
-// are written "12h". A Secret may be "file:PATH", relative to the configuration file, whose content without
-// the last line break is then the secret. If into has a method Check() error, it has the last word.
-func Load(path string, getenv func(string) string, into any) error {
+// none) and then from the environment ("NAME=value" each): [server] listen is overridden by
+// KOZAMORI_SERVER_LISTEN. Durations are written "12h". A Secret may be "file:PATH", relative to the configuration
+// file, whose content without the last line break is then the secret. If into has a method Check() error, it has
+// the last word. The error names everything that is wrong, not the first thing only.
+func Load(path string, environ []string, into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		panic("config: Load wants a pointer to a struct")
 	}
+	p, readable := &Problems{}, true
 	if path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return fmt.Errorf("configuration: %w", err)
 		}
-		if err := Decode(b, into); err != nil {
-			return fmt.Errorf("configuration %s: %w", path, err)
-		}
+		unknown, err := decode(b, into)
+		p.errs = append(p.errs, unknown...)
+		p.Join("", err)
+		readable = err == nil
 	}
-	l := loader{getenv: getenv, dir: filepath.Dir(path)}
+	l := loader{env: variables(environ), known: map[string]bool{}, dir: filepath.Dir(path), problems: p}
 	l.fill(v.Elem(), strings.TrimSuffix(envPrefix, "_"), "")
-	if err := errors.Join(l.errs...); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+	l.unknown()
+	// Of settings that could not be read, nothing can be said.
+	if c, ok := into.(interface{ Check() error }); ok && readable {
+		p.Join("", c.Check())
 	}
-	if c, ok := into.(interface{ Check() error }); ok {
-		if err := c.Check(); err != nil {
-			return fmt.Errorf("configuration: %w", err)
-		}
+	if err := p.Err(); err != nil {
+		return fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return nil
 }
@@ -58,28 +63,53 @@ func Load(path string, getenv func(string) string, into any) error {
 // Decode reads TOML strictly: an unknown setting or a wrong type is an error with its line. No value is ever
 // quoted in the error, for it may be a secret. Durations are texts.
 func Decode(b []byte, into any) error {
+	unknown, err := decode(b, into)
+	return errors.Join(append(unknown, err)...)
+}
+
+// decode reads a file. Where nothing but unknown settings is wrong with it, the rest is filled in all the same.
+func decode(b []byte, into any) (unknown []error, err error) {
 	shadow := reflect.New(shape(reflect.TypeOf(into).Elem()))
 	transfer(shadow.Elem(), reflect.ValueOf(into).Elem()) // the defaults
 	dec := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields()
 	if err := dec.Decode(shadow.Interface()); err != nil {
-		if _, placed := errors.AsType[*toml.DecodeError](err); !placed && errors.Is(err, errDuration) {
-			return fmt.Errorf("line %d: %w", lineOf(b, shadow.Elem().Type()), err)
+		if unknown = missing(err); len(unknown) == 0 {
+			if _, placed := errors.AsType[*toml.DecodeError](err); !placed && errors.Is(err, errDuration) {
+				return nil, fmt.Errorf("line %d: %w", lineOf(b, shadow.Elem().Type()), err)
+			}
+			return nil, explain(err)
 		}
-		return explain(err)
 	}
 	transfer(reflect.ValueOf(into).Elem(), shadow.Elem())
-	return nil
+	return unknown, nil
 }
 
 // loader lays the environment over a configuration and reads the files that secrets name.
 type loader struct {
-	getenv func(string) string
-	dir    string
-	errs   []error
+	env      map[string]string // the variables that begin with our prefix
+	known    map[string]bool   // those that a setting has, whether they are set or not
+	dir      string
+	problems *Problems
 }
 
-func (l *loader) fail(where string, format string, args ...any) {
-	l.errs = append(l.errs, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
+// variables are those of the environment that are meant for us.
+func variables(environ []string) map[string]string {
+	ours := map[string]string{}
+	for _, e := range environ {
+		if name, value, ok := strings.Cut(e, "="); ok && strings.HasPrefix(name, envPrefix) {
+			ours[name] = value
+		}
+	}
+	return ours
+}
+
+// unknown names the variables that no setting has: a misspelt one would otherwise be passed over in silence.
+func (l *loader) unknown() {
+	for _, name := range slices.Sorted(maps.Keys(l.env)) {
+		if !l.known[name] {
+			l.problems.Add(name, "there is no such setting (those of [[…]] stand in the file only)")
+		}
+	}
 }
 
 // fill walks the settings below v. env is the name of v's environment variable so far ("" where there can be
@@ -98,9 +128,10 @@ func (l *loader) fill(v reflect.Value, env, key string) {
 		return
 	}
 	if env != "" {
-		if text := l.getenv(env); text != "" {
+		l.known[env] = true
+		if text := l.env[env]; text != "" {
 			if err := set(v, text); err != nil {
-				l.fail(env, "%v", err) // err never quotes the text
+				l.problems.Add(env, "%w", err) // err never quotes the text
 			}
 		}
 	}
@@ -132,17 +163,20 @@ func (l *loader) secret(v reflect.Value, key string) {
 	if !ok {
 		return
 	}
+	if at := strings.LastIndexByte(key, '.'); at > 0 { // as the file writes it
+		key = "[" + key[:at] + "] " + key[at+1:]
+	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(l.dir, path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		l.fail(key, "%v", err)
+		l.problems.Add(key, "%w", err)
 		return
 	}
 	text := strings.TrimRight(string(b), "\r\n")
 	if text == "" || len(b) > maxSecretFile {
-		l.fail(key, "the file %s is empty or too large", path)
+		l.problems.Add(key, "the file %s is empty or too large", path)
 		return
 	}
 	v.SetString(text)

@@ -78,15 +78,11 @@ func write(t *testing.T, text string) string {
 	return filepath.Join(dir, "role.toml")
 }
 
-func env(pairs ...string) func(string) string {
-	return func(name string) string {
-		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i] == name {
-				return pairs[i+1]
-			}
-		}
-		return ""
+func env(pairs ...string) (environ []string) {
+	for i := 0; i < len(pairs); i += 2 {
+		environ = append(environ, pairs[i]+"="+pairs[i+1])
 	}
+	return environ
 }
 
 func TestLoad(t *testing.T) {
@@ -139,6 +135,9 @@ func TestMistakes(t *testing.T) {
 		"env of a wrong type":  {"", []string{"KOZAMORI_DEBUG", "hunter2"}, "KOZAMORI_DEBUG: want true or false"},
 		"env bad number":       {"", []string{"KOZAMORI_LIMITS_PER_DEBIT", "hunter2"}, "KOZAMORI_LIMITS_PER_DEBIT: want a whole number"},
 		"env bad duration":     {"", []string{"KOZAMORI_SERVER_GRACE", "hunter2"}, "KOZAMORI_SERVER_GRACE: want a duration"},
+		"misspelt env":         {"", []string{"KOZAMORI_SEVER_LISTEN", "hunter2"}, "KOZAMORI_SEVER_LISTEN: there is no such setting"},
+		"empty misspelt env":   {"", []string{"KOZAMORI_DEBUGG", ""}, "KOZAMORI_DEBUGG: there is no such setting"},
+		"env of a list's key":  {"[[peer]]\nname = \"x\"\n", []string{"KOZAMORI_PEER_NAME", "hunter2"}, "KOZAMORI_PEER_NAME: there is no such setting"},
 		"env of a table list":  {"", []string{"KOZAMORI_PEER", "hunter2"}, "KOZAMORI_PEER: cannot be set"},
 		"secret of wrong type": {"secret = 5\n", nil, "line 1"},
 	} {
@@ -159,6 +158,7 @@ func TestMistakes(t *testing.T) {
 
 type strict struct {
 	N int `toml:"n"`
+	M int `toml:"m"`
 }
 
 func (s *strict) Check() error {
@@ -174,6 +174,71 @@ func TestCheckHasTheLastWord(t *testing.T) {
 	}
 	if err := Load(write(t, "n = 5\n"), env(), &strict{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// One start names everything that is wrong: in the file, in the environment, and what Check says of the rest.
+func TestAllProblemsAtOnce(t *testing.T) {
+	err := Load(write(t, "n = 1\nwrong = 1\nm = 4\nalso = 2\n"), env("KOZAMORI_M", "x", "KOZAMORI_O", "1", "PATH", "/bin"), &strict{})
+	if err == nil {
+		t.Fatal("taken")
+	}
+	for _, want := range []string{"5 problems", `line 2: there is no setting "wrong"`, `line 4: there is no setting "also"`,
+		"KOZAMORI_M: want a whole number", "KOZAMORI_O: there is no such setting", "n is below its floor"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+	// What could not be read is not judged.
+	if err := Load(write(t, "n = \"x\"\n"), nil, &strict{}); err == nil || strings.Contains(err.Error(), "floor") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOriginsAndListeners(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		dev  bool
+		want string // part of the problem; "" for none
+	}{
+		{"https://wallet.example.jp", false, ""},
+		{"https://wallet.example.jp:8443", false, ""},
+		{"http://wallet.localhost:8400", true, ""},
+		{"http://localhost:8400", true, ""},
+		{"http://wallet.localhost:8400", false, "dev = true"},
+		{"http://wallet.example.jp", true, "must begin with https://"},
+		{"https://wallet.example.jp/", false, "no origin"},
+		{"https://Wallet.example.jp", false, "no origin"},
+		{"https://user@wallet.example.jp", false, "no origin"},
+		{"https://wallet.example.jp?x", false, "no origin"},
+		{"wallet.example.jp", false, "no origin"},
+		{"", false, "no origin"},
+	} {
+		p := Problems{}
+		p.Origin("origin", c.text, c.dev)
+		if err := p.Err(); (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "origin: ")) {
+			t.Errorf("%q, dev %v: %v, want %q", c.text, c.dev, err, c.want)
+		}
+	}
+	here, outside := observe.ServerConfig{Listen: "127.0.0.1:8443"}, observe.ServerConfig{Listen: "0.0.0.0:8443", TLSCert: "c", TLSKey: "k"}
+	for name, c := range map[string]struct {
+		server, ops observe.ServerConfig
+		dev         bool
+		want        string
+	}{
+		"here":               {here, observe.ServerConfig{}, true, ""},
+		"outside":            {outside, observe.ServerConfig{Listen: "127.0.0.1:9443"}, false, ""},
+		"dev outside":        {outside, observe.ServerConfig{}, true, "dev: true is for this machine only"},
+		"dev behind a proxy": {observe.ServerConfig{Listen: "127.0.0.1:1", BehindProxy: true}, observe.ServerConfig{}, true, "dev: true"},
+		"operator's outside": {here, observe.ServerConfig{Listen: "0.0.0.0:9443"}, false, "[ops] listen"},
+		"one address twice":  {here, here, false, "[ops] listen"},
+		"nowhere":            {observe.ServerConfig{}, observe.ServerConfig{}, false, "[server] listen"},
+	} {
+		p := Problems{}
+		p.Listeners(c.server, c.ops, c.dev)
+		if err := p.Err(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
 	}
 }
 

@@ -131,16 +131,21 @@ func lineOf(b []byte, t reflect.Type) int {
 	}
 }
 
+// missing lists the settings of a file that do not exist, if that is what an error says.
+func missing(err error) (errs []error) {
+	m, ok := errors.AsType[*toml.StrictMissingError](err)
+	if !ok {
+		return nil
+	}
+	for _, e := range m.Errors {
+		row, _ := e.Position()
+		errs = append(errs, fmt.Errorf("line %d: there is no setting %q", row, strings.Join(e.Key(), ".")))
+	}
+	return errs
+}
+
 // explain puts decoding errors into words with their place, and never quotes a value of the file.
 func explain(err error) error {
-	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var errs []error
-		for _, e := range missing.Errors {
-			row, _ := e.Position()
-			errs = append(errs, fmt.Errorf("line %d: there is no setting %q", row, strings.Join(e.Key(), ".")))
-		}
-		return errors.Join(errs...)
-	}
 	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
 		row, column := e.Position()
 		key := strings.Join(e.Key(), ".")

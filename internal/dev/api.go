@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kozamori/kozamori/internal/audit"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/web"
@@ -88,12 +89,20 @@ func (p *pages) apiPeople(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// apiAudit answers the audit, and of each charge that ?debit= names what it has seen of it: an audit of other books
+// would agree as well.
 func (p *pages) apiAudit(w http.ResponseWriter, r *http.Request) error {
 	report, err := p.o.Audit(r.Context(), p.l.root)
 	if err != nil {
 		return err
 	}
-	web.WriteJSON(w, http.StatusOK, map[string]any{"agrees": report.Agrees, "text": report.Text, "report": report.Data})
+	debits := map[string]audit.Debit{}
+	for _, asked := range r.URL.Query()["debit"] {
+		if d, seen := report.Debits[asked]; seen {
+			debits[asked] = d
+		}
+	}
+	web.WriteJSON(w, http.StatusOK, map[string]any{"agrees": report.Agrees, "text": report.Text, "report": report.Data, "debits": debits})
 	return nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kozamori/kozamori/internal/audit"
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/config"
@@ -44,6 +45,7 @@ type Report struct {
 	Agrees bool
 	Text   string
 	Data   any
+	Debits map[string]audit.Debit // by id; told of where somebody asks for them
 }
 
 // Options say where and how dev runs.
@@ -350,7 +352,7 @@ func (w *world) append(path string) (*os.File, error) {
 
 // load reads a role's configuration as its own program does.
 func (w *world) load(name string, into any) error {
-	return config.Load(w.l.config(name), func(string) string { return "" }, into)
+	return config.Load(w.l.config(name), nil, into)
 }
 
 func (w *world) openHub(ctx context.Context) (role, error) {

@@ -6,6 +6,7 @@ package journey
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -60,11 +61,17 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		w.saw = o.Saw
 	}
 	s := &story{w: w}
+	if s.ahead, err = w.ahead(ctx); err != nil {
+		return Summary{}, err
+	}
 	steps := s.steps()
 	sum := Summary{Of: len(steps)}
 	for _, st := range steps {
 		at := time.Now()
 		failed := st.run(ctx)
+		if moved := s.undisturbed(ctx); moved != nil && (failed == nil || errors.Is(moved, errDisturbed)) {
+			failed = errors.Join(moved, failed)
+		}
 		done := Step{Name: st.name, JA: st.says.JA, EN: st.says.EN, Ms: time.Since(at).Milliseconds(), OK: failed == nil}
 		if failed != nil {
 			done.Error = failed.Error()

@@ -129,7 +129,7 @@ func TestJourneyTwice(t *testing.T) {
 		if err == nil {
 			err = found.Text(&text)
 		}
-		return dev.Report{Agrees: found.Agrees, Text: text.String()}, err
+		return dev.Report{Agrees: found.Agrees, Text: text.String(), Debits: found.Debits}, err
 	}}
 	defer logged(t, o.Dir)
 	url, stop := start(t, o)

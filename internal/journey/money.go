@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/kozamori/kozamori/internal/id"
@@ -24,13 +25,43 @@ func (p *person) shown(ctx context.Context, s id.Service, amount money.Yen) (*pa
 	return p.web.press(ctx, at.form("/charge").fill("amount", amount.Digits()))
 }
 
+// order is a charge that was signed and has ended: what the audit must have seen of it.
+//
+// One that a rule refused may have been refused by the bank, or by the service, which had heard of a stop already: then
+// it is buried, or will be. Either way it moved nothing.
+type order struct {
+	debit   string
+	Service id.Service `json:"service"`
+	Bank    id.Bank    `json:"bank"`
+	Amount  money.Yen  `json:"amount"`
+	State   string     `json:"at_service"`
+	Outcome string     `json:"at_bank"`
+}
+
+// fits says whether what an audit has seen is what the person saw.
+func (o order) fits(seen order) bool {
+	refused := o.State == "refused" && seen.Outcome != "booked" && slices.Contains([]string{"refused", "never", "asked"}, seen.State)
+	if refused {
+		seen.State, seen.Outcome = o.State, o.Outcome
+	}
+	return seen == o
+}
+
 // sign lets the device sign what the page shows, and waits for the end.
-func (p *person) sign(ctx context.Context, at *page) (*page, error) {
+func (p *person) sign(ctx context.Context, s id.Service, amount money.Yen, at *page) (*page, error) {
+	o := order{debit: strings.TrimPrefix(at.url.Path, "/charge/"), Service: s, Bank: p.Bank, Amount: amount, State: "refused", Outcome: "refused"}
 	at, err := p.web.press(ctx, at.form("/agree"))
 	if err != nil {
 		return nil, err
 	}
-	return p.web.settled(ctx, at)
+	if at, err = p.web.settled(ctx, at); err != nil {
+		return nil, err
+	}
+	if good(at) {
+		o.State, o.Outcome = "done", "booked"
+	}
+	p.w.orders = append(p.w.orders, o)
+	return at, nil
 }
 
 // charge charges an amount to its end.
@@ -39,7 +70,7 @@ func (p *person) charge(ctx context.Context, s id.Service, amount money.Yen) err
 	if err != nil {
 		return err
 	}
-	if at, err = p.sign(ctx, at); err != nil {
+	if at, err = p.sign(ctx, s, amount, at); err != nil {
 		return err
 	}
 	if !good(at) {
@@ -55,7 +86,7 @@ func (p *person) refused(ctx context.Context, s id.Service, amount money.Yen, ru
 		return err
 	}
 	if len(at.root.all(func(n node) bool { return n.has("data-ceremony") })) > 0 {
-		if at, err = p.sign(ctx, at); err != nil {
+		if at, err = p.sign(ctx, s, amount, at); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,7 @@ type world struct {
 	transport http.RoundTripper
 	base      string
 	saw       func(kind, secret string)
+	orders    []order // that people of this world have signed
 
 	Wallets map[id.Service]string `json:"wallets"`
 	Banks   map[id.Bank]string    `json:"banks"`
@@ -145,6 +146,15 @@ func (w *world) forward(ctx context.Context, hours int) error {
 	return w.api(ctx, http.MethodPost, w.base+"/api/clock", nil, map[string]int{"hours": hours}, nil)
 }
 
+// ahead is how far everybody's clock was moved.
+func (w *world) ahead(ctx context.Context) (time.Duration, error) {
+	var out struct {
+		Ahead int64 `json:"ahead_seconds"`
+	}
+	err := w.api(ctx, http.MethodGet, w.base+"/api/clock", nil, nil, &out)
+	return time.Duration(out.Ahead) * time.Second, err
+}
+
 // letters lists what came to an address after letter n; wait stays for the first.
 func (w *world) letters(ctx context.Context, to string, after int, wait bool) ([]letter, error) {
 	q := url.Values{"to": {to}, "after": {fmt.Sprint(after)}}
@@ -192,14 +202,36 @@ func (b *post) next(ctx context.Context, what string, fits *regexp.Regexp) (stri
 	return "", fmt.Errorf("expected %s at %s; nothing came in %s", what, b.to, letterTime)
 }
 
-// audit lets the books of all roles be compared; it answers what the audit says.
-func (w *world) audit(ctx context.Context) (agrees bool, text string, err error) {
+// audit lets the books of all roles be compared, and fails unless they agree and hold every order of this world: an
+// audit of other books would agree as well.
+func (w *world) audit(ctx context.Context) error {
+	q := url.Values{}
+	for _, o := range w.orders {
+		q.Add("debit", o.debit)
+	}
 	var out struct {
 		Agrees bool
 		Text   string
+		Debits map[string]order
 	}
-	err = w.api(ctx, http.MethodGet, w.base+"/api/audit", nil, nil, &out)
-	return out.Agrees, out.Text, err
+	if err := w.api(ctx, http.MethodGet, w.base+"/api/audit?"+q.Encode(), nil, nil, &out); err != nil {
+		return err
+	}
+	if !out.Agrees {
+		return fmt.Errorf("expected books that agree; the audit says:\n%s", out.Text)
+	}
+	for _, o := range w.orders {
+		seen, ok := out.Debits[o.debit]
+		seen.debit = o.debit
+		switch {
+		case !ok:
+			return fmt.Errorf("expected the audit to have seen all %d charges of this journey; %s of %s yen stands in none of the books it looked at",
+				len(w.orders), o.debit, o.Amount.Digits())
+		case !o.fits(seen):
+			return fmt.Errorf("expected %+v in the audit; it saw %+v", o, seen)
+		}
+	}
+	return nil
 }
 
 // machine is an ATM with a card in it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
@@ -32,7 +33,8 @@ const (
 
 // story is the people of one journey. Each run has fresh ones, so that one after another works on the same data.
 type story struct {
-	w *world
+	w     *world
+	ahead time.Duration // of everybody's clock, as this journey has moved it
 
 	hana *person // enrols a passkey at her bank
 	ichi *person // has codes by SMS, and e-mail; his passkeys are synced
@@ -76,7 +78,7 @@ func (s *story) steps() []step {
 		{"passbook", fault.Text{JA: "通帳に半角カナで載る", EN: "the passbook shows it in half-width kana"}, s.passbook},
 		{"second_service", fault.Text{JA: "2社目とも連携し、銀行のサイトに両方が並ぶ", EN: "a link to the second service; the portal lists both"}, s.second},
 		{"stop_all", fault.Text{JA: "すべて停止。待っていたチャージも断られる（D2）", EN: "stop all: a charge already on its way is refused too (D2)"}, s.stopAll},
-		{"audit", fault.Text{JA: "監査: 全社の帳簿が一致", EN: "audit: every book agrees"}, s.audit},
+		{"audit", fault.Text{JA: "監査: 全社の帳簿が一致し、この旅のチャージもすべて載っている", EN: "audit: every book agrees, and holds each charge of this journey"}, s.audit},
 	}
 }
 
@@ -119,7 +121,23 @@ func (s *story) level(ctx context.Context) error {
 func (s *story) enrol(ctx context.Context) error { return s.hana.enrol(ctx) }
 
 func (s *story) later(hours int) func(context.Context) error {
-	return func(ctx context.Context) error { return s.w.forward(ctx, hours) }
+	return func(ctx context.Context) error {
+		s.ahead += time.Duration(hours) * time.Hour
+		return s.w.forward(ctx, hours)
+	}
+}
+
+// errDisturbed says that a step proves nothing, whether it passed or failed.
+var errDisturbed = errors.New("somebody else moved the clock of this dev while the journey ran: another journey, or a person at the clock page. " +
+	"Everybody there has one clock: let one journey run at a time, or start a dev of its own for each (--dir, --port-base)")
+
+// undisturbed fails when the clock is not where this journey has moved it.
+func (s *story) undisturbed(ctx context.Context) error {
+	ahead, err := s.w.ahead(ctx)
+	if err == nil && ahead != s.ahead {
+		err = fmt.Errorf("%w (it is %s ahead, not %s)", errDisturbed, ahead, s.ahead)
+	}
+	return err
 }
 
 func (s *story) linkPasskey(ctx context.Context) error {
@@ -316,7 +334,7 @@ func (s *story) stopAll(ctx context.Context) error {
 	if !good(home) {
 		return wants("everything stopped", home)
 	}
-	if at, err = p.sign(ctx, at); err != nil {
+	if at, err = p.sign(ctx, maru, 1000, at); err != nil {
 		return err
 	}
 	if err := names(at, "D2"); err != nil {
@@ -328,10 +346,12 @@ func (s *story) stopAll(ctx context.Context) error {
 	return p.holds(ctx, maru, purse{spendable: 22_400, available: 22_400})
 }
 
+// signed is how many charges a journey signs: three while limited, three after, one that a stop refuses.
+const signed = 7
+
 func (s *story) audit(ctx context.Context) error {
-	agrees, text, err := s.w.audit(ctx)
-	if err == nil && !agrees {
-		err = fmt.Errorf("expected books that agree; the audit says:\n%s", text)
+	if n := len(s.w.orders); n != signed {
+		return fmt.Errorf("expected %d charges that were signed in this journey, not %d", signed, n)
 	}
-	return err
+	return s.w.audit(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,25 +197,46 @@ func (d Dir) Secrets(name string) ([][]byte, error) {
 var ErrDevKeys = errors.New("keys made by kozamori dev are refused outside dev")
 
 // Check says what is wrong with the directory: missing, a file that others can read, or, outside dev, a key that
-// dev made.
+// dev made. It is the first thing only; CheckAll names everything.
 func (d Dir) Check(dev bool) error {
+	if errs := d.check(dev); len(errs) > 0 {
+		return errs[0]
+	}
+	return nil
+}
+
+// CheckAll is Check for an operator: everything at once, with the keys that are not there.
+func (d Dir) CheckAll(names map[string]Use, dev bool) error {
+	errs := d.check(dev)
+	if _, err := os.Stat(d.path); err != nil {
+		return errors.Join(errs...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if files, err := d.files(name); err == nil && len(files) == 0 {
+			errs = append(errs, fmt.Errorf("keyfile: no key %q in %s (`keys new` makes it)", name, d.path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d Dir) check(dev bool) (errs []error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
-		return fmt.Errorf("keyfile: %w (`keys new` makes what is missing)", err)
+		return []error{fmt.Errorf("keyfile: %w (`keys new` makes what is missing)", err)}
 	}
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), ".json") {
 			continue
 		}
 		f, err := d.read(e.Name())
-		if err != nil {
-			return err
-		}
-		if f.Dev && !dev {
-			return fmt.Errorf("%s: %w", filepath.Join(d.path, e.Name()), ErrDevKeys)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case f.Dev && !dev:
+			errs = append(errs, fmt.Errorf("%s: %w", filepath.Join(d.path, e.Name()), ErrDevKeys))
 		}
 	}
-	return nil
+	return errs
 }
 
 // Public is the key set that others pin: all signing keys of a name and, where seal is not "", its sealing keys.

@@ -46,31 +46,29 @@ type MailConfig struct {
 // sendTimeout bounds the whole conversation with a mail server.
 const sendTimeout = 20 * time.Second
 
-// Check says what is wrong with the configuration.
+// Check says what is wrong with the configuration: everything, by the names of the settings.
 func (c MailConfig) Check() error {
+	var errs []error
 	host, port, err := net.SplitHostPort(c.Address)
-	if err != nil {
-		return errors.New("mail address: want host:port")
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return errors.New("mail address: the port is no number")
+	if _, no := strconv.ParseUint(port, 10, 16); err != nil || no != nil || host == "" {
+		errs = append(errs, errors.New("address: want HOST:PORT such as smtp.example.jp:587"))
 	}
 	if a, err := mail.ParseAddress(c.From); err != nil || a.Address != c.From {
-		return errors.New("mail from: want one plain address")
+		errs = append(errs, errors.New("from: want one plain address such as notice@bank.example.jp"))
 	}
 	switch c.TLS {
 	case "", "starttls", "tls":
 	case "none":
 		if !loopback(host) {
-			return errors.New(`mail tls = "none": only to this machine`)
+			errs = append(errs, errors.New(`tls = "none": only to this machine`))
 		}
 		if c.Username != "" {
-			return errors.New(`mail tls = "none": a password would travel in the clear`)
+			errs = append(errs, errors.New(`tls = "none": a password would travel in the clear`))
 		}
 	default:
-		return errors.New(`mail tls: want "starttls", "tls" or "none"`)
+		errs = append(errs, errors.New(`tls: want "starttls", "tls" or "none"`))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func loopback(host string) bool {

@@ -174,8 +174,8 @@ func TestMailConfig(t *testing.T) {
 		{func(c *MailConfig) { c.TLS = "none" }, "only to this machine"},
 		{func(c *MailConfig) { c.TLS, c.Address = "none", "127.0.0.1:25" }, "in the clear"},
 		{func(c *MailConfig) { c.TLS = "maybe" }, "want"},
-		{func(c *MailConfig) { c.Address = "smtp.example.jp" }, "host:port"},
-		{func(c *MailConfig) { c.Address = "smtp.example.jp:x" }, "port"},
+		{func(c *MailConfig) { c.Address = "smtp.example.jp" }, "HOST:PORT"},
+		{func(c *MailConfig) { c.Address = "smtp.example.jp:x" }, "HOST:PORT"},
 		{func(c *MailConfig) { c.From = "Bank <notice@bank.example>" }, "one plain address"},
 	} {
 		cfg := good

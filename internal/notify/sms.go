@@ -35,20 +35,22 @@ type GatewayConfig struct {
 	ReportSecret observe.Secret `toml:"report_secret"` // signs the gateway's delivery reports
 }
 
-// Check says what is wrong with the configuration.
+// Check says what is wrong with the configuration: everything, by the names of the settings.
 func (c GatewayConfig) Check() error {
+	var errs []error
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return errors.New("sms url: want an address such as https://gateway.example/messages")
+		errs = append(errs, errors.New("url: want an address such as https://gateway.example/messages"))
+	} else if local := loopback(u.Hostname()) || localhostName.MatchString(u.Hostname()); u.Scheme != "https" && !(u.Scheme == "http" && local) {
+		errs = append(errs, errors.New("url: must begin with https:// (http:// is only for this machine)"))
 	}
-	local := loopback(u.Hostname()) || localhostName.MatchString(u.Hostname())
-	if u.Scheme != "https" && !(u.Scheme == "http" && local) {
-		return errors.New("sms url: http is only for this machine")
+	if c.Secret.Empty() {
+		errs = append(errs, errors.New("secret: is needed"))
 	}
-	if c.Secret.Empty() || c.ReportSecret.Empty() {
-		return errors.New("sms: secret and report_secret are needed")
+	if c.ReportSecret.Empty() {
+		errs = append(errs, errors.New("report_secret: is needed"))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 var localhostName = regexp.MustCompile(`^([a-z0-9-]+\.)+localhost$`)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,19 +28,27 @@ type ServerConfig struct {
 // HTTPS says whether browsers reach the role by https.
 func (c ServerConfig) HTTPS() bool { return c.BehindProxy || c.TLSCert != "" }
 
+// Local says whether the listener can be reached from this machine only.
+func (c ServerConfig) Local() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	return err == nil && isLoopback(host)
+}
+
 // Check refuses a listener that would speak plain HTTP to anything but this machine.
 func (c ServerConfig) Check() error {
+	var errs []error
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return errors.New("tls_cert and tls_key belong together")
+		errs = append(errs, errors.New("tls_cert and tls_key belong together"))
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return fmt.Errorf("listen = %q: want host:port", c.Listen)
+	_, port, err := net.SplitHostPort(c.Listen)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || portErr != nil:
+		errs = append(errs, fmt.Errorf("listen = %q: want HOST:PORT such as 127.0.0.1:8443", c.Listen))
+	case c.TLSCert == "" && c.TLSKey == "" && !c.BehindProxy && !c.Local():
+		errs = append(errs, fmt.Errorf("listen = %q is reachable from outside without TLS: set tls_cert and tls_key, or behind_proxy = true", c.Listen))
 	}
-	if c.TLSCert != "" || c.BehindProxy || isLoopback(host) {
-		return nil
-	}
-	return fmt.Errorf("listen = %q is reachable from outside without TLS: set tls_cert and tls_key, or behind_proxy = true", c.Listen)
+	return errors.Join(errs...)
 }
 
 func isLoopback(host string) bool {
@@ -60,16 +69,6 @@ const (
 	maxHeader     = 64 << 10
 )
 
-// ListenAndServe listens as configured and answers until ctx ends; then it stops taking requests and lets
-// the running ones finish. It returns nil after such a stop.
-func ListenAndServe(ctx context.Context, cfg ServerConfig, h http.Handler, log *slog.Logger) error {
-	ln, err := Listen(cfg)
-	if err != nil {
-		return err
-	}
-	return Serve(ctx, ln, cfg, h, log)
-}
-
 // Listen opens the listener alone, so that a busy port (the error names it) shows before anything starts.
 func Listen(cfg ServerConfig) (net.Listener, error) {
 	if err := cfg.Check(); err != nil {
@@ -87,7 +86,8 @@ func Listen(cfg ServerConfig) (net.Listener, error) {
 	return ln, nil
 }
 
-// Serve answers on ln until ctx ends, as ListenAndServe does; it closes ln.
+// Serve answers on ln until ctx ends; then it stops taking requests, lets the running ones finish, and returns nil.
+// It closes ln.
 func Serve(ctx context.Context, ln net.Listener, cfg ServerConfig, h http.Handler, log *slog.Logger) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

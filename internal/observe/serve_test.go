@@ -39,7 +39,8 @@ func TestServerConfig(t *testing.T) {
 		{ServerConfig{Listen: "0.0.0.0:8080", BehindProxy: true}, ""},
 		{ServerConfig{Listen: "0.0.0.0:8443", TLSCert: "c", TLSKey: "k"}, ""},
 		{ServerConfig{Listen: "0.0.0.0:8443", TLSCert: "c"}, "belong together"},
-		{ServerConfig{Listen: "8443"}, "host:port"},
+		{ServerConfig{Listen: "8443"}, "HOST:PORT"},
+		{ServerConfig{Listen: "127.0.0.1:84430"}, "HOST:PORT"},
 	} {
 		err := c.cfg.Check()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

@@ -13,14 +13,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/config"
@@ -38,6 +33,8 @@ type Server interface {
 
 // Setup is what a program reads from its configuration to run a role.
 type Setup struct {
+	Dev         bool     // keys that `kozamori dev` made are taken
+	Sites       []string // the URLs that browsers and peers reach it by
 	Public, Ops observe.ServerConfig
 	DataDir     string // audit.jsonl is written here
 	ClockFile   string // dev only: seconds the clock is ahead
@@ -45,6 +42,13 @@ type Setup struct {
 	Migrate     func(ctx context.Context) error
 	KeyDirs     map[string]Keys // by directory
 	Permanent   []string        // names of keys whose oldest is used for ever, so that a newer one would do nothing
+	Pinned      []Pinned
+}
+
+// Pinned is a setting that names a file of another company's public keys.
+type Pinned struct {
+	Setting, Path string
+	Seal          bool // it must hold a key to seal for, too
 }
 
 // Keys are the keys a directory needs, by name.
@@ -62,8 +66,9 @@ type Role struct {
 	Name    string // "kozamori-hub"
 	Short   string // "hub": in logs
 	Example string // the annotated example configuration
+	Staff   bool   // it has staff with passwords
 	// Load reads the configuration at path and the environment.
-	Load func(path string, getenv func(string) string) (Setup, error)
+	Load func(path string, environ []string) (Setup, error)
 	// Tools are commands that this role has besides.
 	Tools []Tool
 }
@@ -80,7 +85,19 @@ type Asked struct {
 	Load      func(into any) error // reads the configuration into a pointer to a struct with its defaults
 }
 
-const usage = `%[1]s serve --config FILE      run
+// Process is what a program is given by whoever started it.
+type Process struct {
+	Args, Environ []string
+	In            *os.File
+	Out, Err      io.Writer
+}
+
+// OfMachine is the process of a main.
+func OfMachine() Process {
+	return Process{Args: os.Args[1:], Environ: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+}
+
+const usage = `%[1]s serve --config FILE      run until SIGTERM or SIGINT
 %[1]s migrate --config FILE    bring the databases up to date; run it before serve after an update
 %[1]s keys new --config FILE   make the keys that are missing
 %[1]s keys rotate --config FILE --key NAME [--dir DIR]
@@ -88,24 +105,29 @@ const usage = `%[1]s serve --config FILE      run
 %[1]s keys public --config FILE --key NAME [--dir DIR]
                                print the public half (JWKS) for those who pin it
 %[1]s config example           print an annotated configuration
+%[2]sEvery setting outside [[…]] can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.
 `
 
-const settings = "Every setting can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.\n"
+const staffUsage = `%[1]s password hash            read a password, print its hash for [[staff]] password_hash
+`
 
-// help says what the program can do.
-func (r Role) help() string {
-	text := fmt.Sprintf(usage, r.Name)
-	for _, tool := range r.Tools {
-		text += r.Name + " " + tool.Usage + "\n"
+// usage says what the program can do.
+func (r Role) usage() string {
+	more := ""
+	if r.Staff {
+		more = fmt.Sprintf(staffUsage, r.Name)
 	}
-	return text + settings
+	for _, tool := range r.Tools {
+		more += r.Name + " " + tool.Usage + "\n"
+	}
+	return fmt.Sprintf(usage, r.Name, more)
 }
 
 // Main runs a program to its end. The error is for standard error, and exit status 1.
-func Main(ctx context.Context, role Role, args []string, getenv func(string) string, stdout io.Writer) error {
+func Main(ctx context.Context, role Role, p Process) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	command, rest := "", args
+	command, rest := "", p.Args
 	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		command, rest = strings.TrimSpace(command+" "+rest[0]), rest[1:]
 	}
@@ -115,49 +137,60 @@ func Main(ctx context.Context, role Role, args []string, getenv func(string) str
 	key := flags.String("key", "", "name of a key")
 	dir := flags.String("dir", "", "directory of keys, where there are several")
 	reference := flags.String("reference", "", "reference number, for tools that look something up")
-	help := role.help()
-	switch err := flags.Parse(rest); {
-	case errors.Is(err, flag.ErrHelp):
-		_, err := io.WriteString(stdout, help)
+	err := flags.Parse(rest)
+	switch {
+	case errors.Is(err, flag.ErrHelp), err == nil && len(p.Args) == 0, command == "help":
+		_, err := io.WriteString(p.Out, role.usage())
 		return err
 	case err != nil:
-		return fmt.Errorf("%w\n\n%s", err, help)
+		return fmt.Errorf("%w\n\n%s", err, role.usage())
+	case flags.NArg() > 0:
+		return fmt.Errorf("what is %q? A command stands before its flags\n\n%s", flags.Arg(0), role.usage())
 	}
 	for _, tool := range role.Tools {
 		if tool.Name == command {
-			load := func(into any) error { return LoadInto(*path, getenv, into) }
-			return tool.Run(ctx, Asked{Reference: *reference, Load: load}, stdout)
+			load := func(into any) error { return LoadInto(*path, p.Environ, into) }
+			return tool.Run(ctx, Asked{Reference: *reference, Load: load}, p.Out)
 		}
 	}
 	switch command {
 	case "config example":
-		_, err := io.WriteString(stdout, role.Example)
+		_, err := io.WriteString(p.Out, role.Example)
 		return err
+	case "password hash":
+		if role.Staff {
+			return hashPassword(ctx, p)
+		}
 	case "serve", "migrate", "keys new", "keys rotate", "keys public":
-	case "", "help":
-		_, err := io.WriteString(stdout, help)
-		return err
-	default:
-		return fmt.Errorf("no command %q\n\n%s", command, help)
+		setup, err := role.Load(*path, p.Environ)
+		if err != nil {
+			return err
+		}
+		return role.do(ctx, command, setup, *dir, *key, p.Out)
 	}
-	setup, err := role.Load(*path, getenv)
-	if err != nil {
-		return err
-	}
+	return fmt.Errorf("no command %q\n\n%s", command, role.usage())
+}
+
+// do runs a command upon a configuration.
+func (r Role) do(ctx context.Context, command string, setup Setup, dir, key string, stdout io.Writer) error {
 	switch command {
 	case "migrate":
 		if err := os.MkdirAll(setup.DataDir, 0o700); err != nil {
 			return fmt.Errorf("[data] dir: %w", err)
 		}
-		return setup.Migrate(ctx)
+		if err := setup.Migrate(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(stdout, "%s: up to date\n", setup.DataDir)
+		return err
 	case "keys new":
 		return newKeys(setup, stdout)
 	case "keys rotate":
-		return rotate(setup, *dir, *key, stdout)
+		return rotate(setup, dir, key, stdout)
 	case "keys public":
-		return public(setup, *dir, *key, stdout)
+		return public(setup, dir, key, stdout)
 	}
-	return serve(ctx, role, setup, stdout)
+	return serve(ctx, r, setup, stdout)
 }
 
 func newKeys(s Setup, stdout io.Writer) error {
@@ -230,60 +263,10 @@ func public(s Setup, dir, key string, stdout io.Writer) error {
 	return out.Encode(set)
 }
 
-// serve runs the role, its public and its operator's listener until a signal.
-func serve(ctx context.Context, role Role, s Setup, stdout io.Writer) (err error) {
-	log := observe.NewLogger(stdout, role.Short, slog.LevelInfo)
-	now := clock.Now(clock.System)
-	if s.ClockFile != "" {
-		now = FileClock(s.ClockFile)
-	}
-	audit, err := os.OpenFile(filepath.Join(s.DataDir, "audit.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("[data] dir: %w; has `%s migrate` been run?", err, role.Name)
-	}
-	defer func() { err = errors.Join(err, audit.Close()) }()
-	server, err := s.Open(ctx, Env{Now: now, Log: log, Audit: audit})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return observe.ListenAndServe(ctx, s.Public, server.Handler(), log) })
-	if s.Ops.Listen != "" {
-		g.Go(func() error { return observe.ListenAndServe(ctx, s.Ops, server.Ops(), log) })
-	}
-	g.Go(func() error { return server.Run(ctx) })
-	return g.Wait()
-}
-
-// FileClock is the machine's clock plus the seconds that a file says, looked at again at most every 50 ms.
-// A file that is missing or unreadable leaves the clock where it was.
-func FileClock(path string) clock.Now {
-	var m clock.Movable
-	looks := make(chan time.Time, 1)
-	looks <- time.Time{}
-	return func() time.Time {
-		select {
-		case last := <-looks:
-			if at := time.Now(); at.Sub(last) > 50*time.Millisecond {
-				last = at
-				if text, err := os.ReadFile(path); err == nil {
-					if seconds, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && seconds >= 0 {
-						m.Set(time.Duration(seconds) * time.Second)
-					}
-				}
-			}
-			looks <- last
-		default: // another caller is looking
-		}
-		return m.Now()
-	}
-}
-
 // LoadInto fills a configuration, a pointer to a struct with its defaults, for Role.Load.
-func LoadInto(path string, getenv func(string) string, into any) error {
+func LoadInto(path string, environ []string, into any) error {
 	if path == "" {
 		return errors.New("--config FILE is needed; `config example` prints one")
 	}
-	return config.Load(path, getenv, into)
+	return config.Load(path, environ, into)
 }

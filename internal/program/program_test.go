@@ -24,6 +24,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/kozamori/kozamori/internal/program"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -231,6 +234,18 @@ func (c *company) unsafe(role string) {
 
 	good, err := os.ReadFile(c.conf)
 	must(t, err)
+	c.env = []string{"KOZAMORI_SEVER_LISTEN=127.0.0.1:1"}
+	c.refused("serve", "KOZAMORI_SEVER_LISTEN: there is no such setting")
+	c.env = nil
+	c.write(strings.ReplaceAll(string(good), "/etc/register/", "/etc/nowhere/"))
+	c.refused("serve", map[string]string{"hub": "2 problems", "wallet": "[[bank]] 1, https://0149.bank.example.jp: keys", "bank": "3 problems"}[role])
+	must(t, os.Rename(rows, rows+".away"))
+	c.refused("serve", map[string]string{"hub": "3 problems", "wallet": "2 problems", "bank": "4 problems"}[role])
+	must(t, os.Rename(rows+".away", rows))
+	c.write(string(good))
+	if _, stderr, code := c.run("--config", c.conf, "serve"); code != 1 || !strings.Contains(stderr, "stands before its flags") {
+		t.Errorf("a command behind its flags: %d, %s", code, stderr)
+	}
 	c.write(strings.Replace(string(good), "[server]\n", "[server]\nlissten = \"x\"\n", 1))
 	c.refused("serve", `no setting "server.lissten"`)
 	c.write(strings.Replace(strings.Replace(string(good), "tls_cert =", "# =", 1), "tls_key =", "# =", 1))
@@ -254,6 +269,54 @@ func (c *company) unsafe(role string) {
 	must(t, os.Rename(data+".away", data))
 }
 
+// private says that nobody else reads what a role has written.
+func (c *company) private(dir string) {
+	c.t.Helper()
+	must(c.t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			c.t.Errorf("%s can be read by others: %v", path, info.Mode())
+		}
+		return err
+	}))
+}
+
+// A member of staff's password goes in by standard input and comes out as a hash, and nowhere else; what bcrypt would
+// cut off is refused.
+func TestPasswordHash(t *testing.T) {
+	hash := func(role program.Role, typed string) (out, errs string, err error) {
+		r, w, err := os.Pipe()
+		must(t, err)
+		_, err = w.WriteString(typed)
+		must(t, errors.Join(err, w.Close()))
+		defer r.Close()
+		var stdout, stderr bytes.Buffer
+		err = program.Main(t.Context(), role, program.Process{Args: []string{"password", "hash"}, In: r, Out: &stdout, Err: &stderr})
+		return stdout.String(), stderr.String(), err
+	}
+	staff := program.Role{Name: "kozamori-hub", Staff: true}
+	const password = "正しい馬の電池ホチキス"
+	out, errs, err := hash(staff, password+"銀\n")
+	must(t, err)
+	if err := bcrypt.CompareHashAndPassword([]byte(strings.TrimSpace(out)), []byte(password+"銀")); err != nil || errs != "" {
+		t.Errorf("%q, %q: %v", out, errs, err)
+	}
+	if cost, err := bcrypt.Cost([]byte(strings.TrimSpace(out))); err != nil || cost < 12 {
+		t.Errorf("cost %d, %v", cost, err)
+	}
+	for name, typed := range map[string]string{"nothing": "", "eleven": password, "too long": strings.Repeat("x", 73)} {
+		if out, errs, err := hash(staff, typed+"\n"); err == nil || out != "" || typed != "" && strings.Contains(err.Error()+errs, typed) {
+			t.Errorf("%s: %q, %q, %v", name, out, errs, err)
+		}
+	}
+	if _, _, err := hash(program.Role{Name: "kozamori-bank"}, password); err == nil {
+		t.Error("a bank has no staff with passwords")
+	}
+}
+
 // served runs the role, looks at it from both sides, and stops it gracefully.
 func (c *company) served(role string) {
 	t := c.t
@@ -275,6 +338,7 @@ func (c *company) served(role string) {
 	if !ready {
 		t.Fatal("never ready")
 	}
+	c.private(filepath.Join(c.dir, "data"))
 	for _, want := range []struct {
 		url, host string
 		code      int
@@ -305,6 +369,10 @@ func (c *company) served(role string) {
 		}
 	case <-time.After(25 * time.Second):
 		t.Error("does not stop")
+	}
+	said := "ready: https://" + c.host + " at " + c.server + " (TLS); /healthz, /readyz, /metrics at " + c.ops
+	if !strings.Contains(strings.SplitN(log.String(), "\n", 2)[0], said) {
+		t.Errorf("the first line does not say %q: %s", said, log.String())
 	}
 	if strings.Contains(log.String(), "secret-of-") || strings.Contains(fmt.Sprint(log.String()), "panic") {
 		t.Errorf("the log: %s", log.String())

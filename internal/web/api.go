@@ -46,11 +46,7 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 	// the same, five seconds from now: a handler that waits longer for another role would find its context
 	// cancelled, and so would every later request on that connection.
 	op.BodyReadTimeout = -1
-	schemas := api.OpenAPI().Components.Schemas
-	op.Responses["default"] = &huma.Response{
-		Description: "A problem (RFC 9457): kind, rule where one refuses, and words for people.",
-		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schemas.Schema(typeOfProblem, true, "Problem")}},
-	}
+	op.Responses["default"] = problemResponse(api)
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
@@ -59,8 +55,18 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 		}
 		return out, nil
 	})
+	schemas := api.OpenAPI().Components.Schemas
 	delete(schemas.Map(), "ErrorModel") // huma describes its own error, which no caller ever sees
 	delete(schemas.Map(), "ErrorDetail")
+}
+
+// problemResponse describes every answer that is an error.
+func problemResponse(api huma.API) *huma.Response {
+	return &huma.Response{
+		Description: "A problem (RFC 9457): kind, rule where one refuses, and words for people.",
+		Content: map[string]*huma.MediaType{"application/problem+json": {
+			Schema: api.OpenAPI().Components.Schemas.Schema(typeOfProblem, true, "Problem")}},
+	}
 }
 
 // ourProblem turns what huma says of a malformed request into our problem.

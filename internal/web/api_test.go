@@ -139,3 +139,45 @@ func FuzzDistinctKeys(f *testing.F) {
 		}
 	})
 }
+
+// The checker of descriptions finds each thing that may be missing, and praises a whole one.
+func TestCheckDescriptionFindsMistakes(t *testing.T) {
+	describe := func(change func(*huma.Operation), ways ...Way) []byte {
+		mux := http.NewServeMux()
+		api := NewAPI(mux, "Sample", "1", "A sample.")
+		op := huma.Operation{OperationID: "debit", Method: http.MethodPost, Path: "/v1/debits", Summary: "Debit", Description: "Once.", Tags: []string{"Debits"}}
+		change(&op)
+		Register(api, op, func(context.Context, *debitInput) (*debitOutput, error) { return &debitOutput{}, nil })
+		Describe[ProblemField](api, huma.Operation{OperationID: "told", Method: http.MethodPost, Path: "/told", Summary: "Tell", Description: "Twice is once.",
+			Tags: []string{"Told"}, DefaultStatus: http.StatusNoContent})
+		Secure(api, ways...)
+		return []byte(body(t, ask(mux, httptest.NewRequest("GET", "/openapi.json", nil))))
+	}
+	none := func(*huma.Operation) {}
+	dpop := DPoP("/token", func(path string) (string, bool) { return "service", path == "/v1/debits" })
+	told := Way{"told", huma.SecurityScheme{Type: "apiKey", In: "header", Name: "Told", Description: "A secret."}, func(path string) ([]string, bool) { return nil, path == "/told" }}
+	unused := Way{"unused", huma.SecurityScheme{Type: "http", Scheme: "basic", Description: "A password."}, func(string) ([]string, bool) { return nil, false }}
+	mute := told
+	mute.Scheme.Description = ""
+	for name, c := range map[string]struct {
+		text []byte
+		want string // of the only finding; "" for none
+	}{
+		"whole":          {describe(none, dpop, told), ""},
+		"no summary":     {describe(func(o *huma.Operation) { o.Summary = "" }, dpop, told), "POST /v1/debits: no id, summary or description"},
+		"no description": {describe(func(o *huma.Operation) { o.Description = "" }, dpop, told), "POST /v1/debits: no id, summary or description"},
+		"no tag":         {describe(func(o *huma.Operation) { o.Tags = nil }, dpop, told), "POST /v1/debits: no tag"},
+		"no security":    {describe(none, dpop), "POST /told: no security"},
+		"unused":         {describe(none, dpop, told, unused), "unused: a security scheme that no operation uses"},
+		"unexplained":    {describe(none, dpop, mute), "told: a security scheme that nothing explains"},
+		"unknown":        {describe(func(o *huma.Operation) { o.Security = []map[string][]string{{"gone": {}}} }, dpop, told), `POST /v1/debits: unknown security "gone"`},
+		"no problem": {describe(func(o *huma.Operation) { o.Responses = map[string]*huma.Response{"409": {Description: "No."}} }, dpop, told),
+			"POST /v1/debits: 409 is no problem"},
+		"nothing": {[]byte("{}"), "not a description of anything"},
+	} {
+		found := CheckDescription(c.text)
+		if c.want == "" && len(found) > 0 || c.want != "" && (len(found) != 1 || !strings.HasPrefix(found[0], c.want)) {
+			t.Errorf("%s: %q, want %q", name, found, c.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -35,30 +36,41 @@ type Staff struct {
 }
 
 // StaffCost is the bcrypt cost of all the hashes. Costs that differ are an error, for the time of an answer would
-// tell names apart; so are a name that stands twice, no name, and what is no hash.
+// tell names apart; so are a name that stands twice or that no sign-in can carry, no name, and what is no hash. The
+// error names all of them.
 func StaffCost(members []StaffMember) (int, error) {
-	cost := bcrypt.DefaultCost
+	cost := 0
 	seen := map[string]bool{}
+	var errs []error
 	for i, m := range members {
+		wrong := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("%d, %q: "+format, append([]any{i + 1, m.Name}, args...)...))
+		}
 		c, err := bcrypt.Cost([]byte(m.PasswordHash))
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("staff %q: the password hash is not bcrypt", m.Name)
-		case m.Name == "" || seen[m.Name]:
-			return 0, fmt.Errorf("staff %q: each needs a name of its own", m.Name)
-		case i > 0 && c != cost:
-			return 0, fmt.Errorf("staff %q: the password hash has cost %d, others have %d: make them all of one cost", m.Name, c, cost)
+			wrong("password_hash is not bcrypt; `password hash` makes one")
+		case cost != 0 && c != cost:
+			wrong("password_hash has cost %d, others have %d: make them all of one cost", c, cost)
+		default:
+			cost = c
 		}
-		cost, seen[m.Name] = c, true
+		if m.Name == "" || seen[m.Name] || strings.Contains(m.Name, ":") {
+			wrong("each needs a name of its own, without colon")
+		}
+		seen[m.Name] = true
 	}
-	return cost, nil
+	if cost == 0 {
+		cost = bcrypt.DefaultCost
+	}
+	return cost, errors.Join(errs...)
 }
 
 // NewStaff takes the members of the configuration; what StaffCost refuses is an error.
 func NewStaff(members []StaffMember, now clock.Now) (*Staff, error) {
 	cost, err := StaffCost(members)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("staff: %w", err)
 	}
 	none, err := bcrypt.GenerateFromPassword([]byte("nobody"), cost)
 	if err != nil {

@@ -90,6 +90,7 @@ func TestStaffCosts(t *testing.T) {
 		"a name twice": {{"a", low}, {"a", low}},
 		"no name":      {{"", low}},
 		"no hash":      {{"a", "secret"}},
+		"a colon":      {{"a:b", low}},
 	} {
 		if _, err := NewStaff(members, time.Now); err == nil {
 			t.Errorf("%s: taken", what)

@@ -90,6 +90,21 @@ func SuccessionOf(old id.Bank) (Succession, bool) {
 	return Succession{}, false
 }
 
+// CheckBank says, in words for an operator, why a code is no bank's today: malformed, merged away, or unknown to the
+// newest edition in the program.
+func CheckBank(code id.Bank) error {
+	if _, ok := Today().Bank(code); ok {
+		return nil
+	}
+	if len(code) != 4 || strings.Trim(string(code), "0123456789") != "" {
+		return errors.New("want the four digits of a Zengin code")
+	}
+	if s, merged := SuccessionOf(code); merged && s.New != code {
+		return fmt.Errorf("%s is %s %s since %s", code, s.New, s.NewName, s.Day)
+	}
+	return fmt.Errorf("no bank has the code %s in the directory of %s that this program carries", code, Today().Edition())
+}
+
 // Resolve says where a branch, known by its codes of any time since April 2020, is on a Japanese date
 // ("2026-11-23"): the same branch, or its successor after a merger. Account numbers are the bank's own
 // matter; it alone says whether they stayed. The error wraps ErrNoBranch or ErrUnknownMove.

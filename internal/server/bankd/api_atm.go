@@ -100,15 +100,21 @@ type atmCash struct {
 // atmAPI are the calls of operators of ATMs: a card with its PIN, what waits for it, the link window, the
 // depositor's word that she knows of a link, the stop of everything, cash.
 func (t *tenant) atmAPI(api huma.API) {
-	op := func(name, method, path, summary string, status int) huma.Operation {
-		return huma.Operation{OperationID: name, Method: method, Path: path, Summary: summary, Tags: []string{"ATM"}, DefaultStatus: status}
+	op := func(name, method, path, summary, description string, status int) huma.Operation {
+		return huma.Operation{OperationID: name, Method: method, Path: path, Summary: summary, Description: description, Tags: []string{"ATM"}, DefaultStatus: status}
 	}
-	web.Register(api, op("atmStart", http.MethodPost, "/v1/atm/sessions", "Begin with a card and its PIN", http.StatusCreated), t.atmBegin)
-	web.Register(api, op("atmList", http.MethodGet, "/v1/atm/session", "What waits for the card", http.StatusOK), t.atmShow)
-	web.Register(api, op("atmWindow", http.MethodPost, "/v1/atm/windows", "Open the window of one pending proof for 10 minutes", http.StatusCreated), t.atmWindow)
-	web.Register(api, op("atmAcknowledge", http.MethodPost, "/v1/atm/acknowledgements", "The depositor knows of a link", http.StatusNoContent), t.atmAcknowledge)
-	web.Register(api, op("atmStop", http.MethodPost, "/v1/atm/stops", "Stop all links of the account and every new request (D2)", http.StatusNoContent), t.atmStop)
-	web.Register(api, op("atmCash", http.MethodPost, "/v1/atm/cash", "Pay in or out", http.StatusNoContent), t.atmCash)
+	web.Register(api, op("atmStart", http.MethodPost, "/v1/atm/sessions", "Begin with a card and its PIN",
+		"The session lasts five minutes. A wrong PIN, an unknown card and a locked one are the same refusal (L3).", http.StatusCreated), t.atmBegin)
+	web.Register(api, op("atmList", http.MethodGet, "/v1/atm/session", "What waits for the card",
+		"Requests that may be proved at the machine, links whose depositor has not yet said that she knows of them, and the balance.", http.StatusOK), t.atmShow)
+	web.Register(api, op("atmWindow", http.MethodPost, "/v1/atm/windows", "Open the window of one pending proof for 10 minutes",
+		"Only after the machine has shown who asks, and in whose name (L18). It proves possession for that request and no other.", http.StatusCreated), t.atmWindow)
+	web.Register(api, op("atmAcknowledge", http.MethodPost, "/v1/atm/acknowledgements", "The depositor knows of a link",
+		"Her word counts as the receipt that a link waits for, whatever carried the proof (L8).", http.StatusNoContent), t.atmAcknowledge)
+	web.Register(api, op("atmStop", http.MethodPost, "/v1/atm/stops", "Stop all links of the account and every new request",
+		"At all services, at once, with nobody's consent (D2). It is undone at the bank's own site with full proof.", http.StatusNoContent), t.atmStop)
+	web.Register(api, op("atmCash", http.MethodPost, "/v1/atm/cash", "Pay in or out",
+		"Cash through the machine, once under its own id: the same call again changes nothing.", http.StatusNoContent), t.atmCash)
 }
 
 func (t *tenant) atmBegin(ctx context.Context, in *atmStart) (*atmStarted, error) {

@@ -3,18 +3,20 @@ package bankd
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
+	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/kana"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/zengin"
 )
 
 // Config is the configuration file of a process that serves banks; docs/config/bank.toml is the annotated
@@ -91,6 +93,7 @@ type PolicyConfig struct {
 // policy is the bank's policy with the defaults filled in.
 func (c PolicyConfig) policy() (bank.Policy, error) {
 	p := bank.DefaultPolicy()
+	var errs []error
 	if len(c.Proofs) > 0 {
 		p.Code, p.Passkey, p.ATM = false, false, false
 	}
@@ -103,27 +106,48 @@ func (c PolicyConfig) policy() (bank.Policy, error) {
 		case bank.ProofATM:
 			p.ATM = true
 		default:
-			return p, fmt.Errorf("policy.proofs: %q is none of code, passkey, atm", kind)
+			errs = append(errs, fmt.Errorf("proofs: %q is none of code, passkey, atm", kind))
 		}
 	}
-	for _, s := range []struct {
-		into *time.Duration
-		set  time.Duration
-	}{{&p.Cooling, c.Cooling}, {&p.Limited, c.Limited}, {&p.ContactAge, c.ContactAge}, {&p.Deadline, c.Deadline}} {
-		if s.set != 0 {
-			*s.into = s.set
+	for _, set := range []func(to *bank.Policy) bool{
+		func(to *bank.Policy) bool { return given(&to.Cooling, c.Cooling) },
+		func(to *bank.Policy) bool { return given(&to.Limited, c.Limited) },
+		func(to *bank.Policy) bool { return given(&to.ContactAge, c.ContactAge) },
+		func(to *bank.Policy) bool { return given(&to.Deadline, c.Deadline) },
+		func(to *bank.Policy) bool { return given(&to.LimitedCap, c.LimitedCap) },
+		func(to *bank.Policy) bool { return given(&to.AccountEach, c.AccountEach) },
+		func(to *bank.Policy) bool { return given(&to.AccountDay, c.AccountDay) },
+		func(to *bank.Policy) bool { return given(&to.AccountMonth, c.AccountMonth) },
+	} {
+		alone := bank.DefaultPolicy() // so that each setting under its floor is named, not the first
+		if set(&alone) {
+			set(&p)
+			if err := withLinks(alone).Check(); err != nil {
+				errs = append(errs, errors.Unwrap(err)) // the cause says all: "cooling is …, the floor is …"
+			}
 		}
 	}
-	for _, s := range []struct {
-		into *money.Yen
-		set  money.Yen
-	}{{&p.LimitedCap, c.LimitedCap}, {&p.AccountEach, c.AccountEach}, {&p.AccountDay, c.AccountDay}, {&p.AccountMonth, c.AccountMonth}} {
-		if s.set != 0 {
-			*s.into = s.set
-		}
+	p = withLinks(p)
+	if err := errors.Join(errs...); err != nil {
+		return p, err
 	}
-	p.LinkEach, p.LinkDay, p.LinkMonth = p.AccountEach, p.AccountDay, p.AccountMonth
 	return p, p.Check()
+}
+
+// given puts a setting of the file in the place of its default.
+func given[T comparable](to *T, value T) bool {
+	var nothing T
+	if value == nothing {
+		return false
+	}
+	*to = value
+	return true
+}
+
+// withLinks lets a link ask for as much as its account may move.
+func withLinks(p bank.Policy) bank.Policy {
+	p.LinkEach, p.LinkDay, p.LinkMonth = p.AccountEach, p.AccountDay, p.AccountMonth
+	return p
 }
 
 func (c Config) policyOf(b BankConfig) (bank.Policy, error) {
@@ -159,78 +183,87 @@ func (c Config) KeyDirs() []string {
 	return dirs
 }
 
-// Check says what is missing or unsafe.
+// Check says what is missing or unsafe: everything at once, each by the name of its setting.
 func (c *Config) Check() error {
-	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	c.checkOrigin("[hub] issuer", c.Hub.Issuer, fail)
-	if c.Data.Dir == "" || c.Data.Keys == "" || c.Hub.Keys == "" {
-		fail("[data] dir and keys, and [hub] keys are needed")
-	}
-	c.checkServices(fail)
-	c.checkBanks(fail)
-	for _, a := range c.ATMs {
-		if a.ID == "" || a.Keys == "" || a.ID == c.Hub.Issuer {
-			fail("[[atm]] %q needs an id of its own and keys", a.ID)
-		}
-	}
-	if c.ClockFile != "" && !c.Dev {
-		fail("clock_file is for dev only")
-	}
-	return errors.Join(append(errs, c.Server.Check(), c.Mail.Check(), c.SMS.Check())...)
+	p := &config.Problems{}
+	p.Listeners(c.Server, c.Ops, c.Dev)
+	p.Origin("[hub] issuer", c.Hub.Issuer, c.Dev)
+	p.Needed("[hub] keys", c.Hub.Keys)
+	p.Needed("[data] dir", c.Data.Dir)
+	p.Needed("[data] keys", c.Data.Keys)
+	p.DevOnly("clock_file", c.ClockFile, c.Dev)
+	p.Join("[mail]", c.Mail.Check())
+	p.Join("[sms]", c.SMS.Check())
+	_, err := c.Policy.policy()
+	p.Join("[policy]", err)
+	c.checkServices(p)
+	c.checkBanks(p)
+	c.checkATMs(p)
+	return p.Err()
 }
 
-func (c *Config) checkServices(fail func(string, ...any)) {
+func (c *Config) checkServices(p *config.Problems) {
 	seen := map[string]bool{}
-	for _, s := range c.Services {
-		if s.ID == "" || s.NameJA == "" || s.NameEN == "" || s.Keys == "" || len(s.RedirectURIs) == 0 {
-			fail("[[service]] %q needs id, name_ja, name_en, redirect_uris and keys", s.ID)
-		}
+	for i, s := range c.Services {
+		at := fmt.Sprintf("[[service]] %d, %q:", i+1, s.ID)
+		p.Word(at+" id", s.ID)
 		if seen[s.ID] {
-			fail("[[service]] %q stands twice", s.ID)
+			p.Add(at+" id", "stands twice")
 		}
 		seen[s.ID] = true
-		c.checkOrigin("[[service]] origin", s.Origin, fail)
+		p.Needed(at+" name_ja", s.NameJA)
+		p.Needed(at+" name_en", s.NameEN)
+		p.Needed(at+" keys", s.Keys)
+		p.Origin(at+" origin", s.Origin, c.Dev)
+		if len(s.RedirectURIs) == 0 {
+			p.Add(at+" redirect_uris", "at least one is needed")
+		}
 		for _, u := range s.RedirectURIs {
 			if !strings.HasPrefix(u, s.Origin+"/") {
-				fail("[[service]] %q: redirect_uri %q is not below its origin", s.ID, u)
+				p.Add(at+" redirect_uris", "%q is not below its origin", u)
 			}
 		}
 		if n, err := kana.Narrow(s.Narration); err != nil || n != s.Narration || s.Narration == "" {
-			fail("[[service]] %q: narration %q is not half-width as a passbook prints it", s.ID, s.Narration)
+			p.Add(at+" narration", "%q is not half-width as a passbook prints it, such as ﾏﾙﾍﾟｲ", s.Narration)
 		}
 	}
 }
 
-func (c *Config) checkBanks(fail func(string, ...any)) {
+func (c *Config) checkBanks(p *config.Problems) {
 	if len(c.Banks) == 0 {
-		fail("no [[bank]]")
+		p.Add("[[bank]]", "at least one is needed")
 	}
-	seen := map[string]bool{}
-	for _, b := range c.Banks {
-		if len(b.Code) != 4 || strings.Trim(b.Code, "0123456789") != "" || b.NameJA == "" || b.NameEN == "" {
-			fail("[[bank]] %q needs a four-digit code, name_ja and name_en", b.Code)
+	codes, issuers := map[string]bool{}, map[string]bool{}
+	for i, b := range c.Banks {
+		at := fmt.Sprintf("[[bank]] %d, %q:", i+1, b.Code)
+		if err := zengin.CheckBank(id.Bank(b.Code)); err != nil {
+			p.Add(at+" code", "%w", err)
 		}
-		c.checkOrigin("[[bank]] issuer", b.Issuer, fail)
-		if seen[b.Issuer] || seen[b.Code] {
-			fail("[[bank]] %q stands twice", b.Code)
+		if codes[b.Code] {
+			p.Add(at+" code", "stands twice")
 		}
-		seen[b.Issuer], seen[b.Code] = true, true
-		if _, err := c.policyOf(b); err != nil {
-			fail("[[bank]] %q: %w", b.Code, err)
+		p.Needed(at+" name_ja", b.NameJA)
+		p.Needed(at+" name_en", b.NameEN)
+		p.Origin(at+" issuer", b.Issuer, c.Dev)
+		if issuers[b.Issuer] {
+			p.Add(at+" issuer", "stands twice")
+		}
+		codes[b.Code], issuers[b.Issuer] = true, true
+		if b.Policy != nil {
+			_, err := b.Policy.policy()
+			p.Join(at+" [bank.policy]", err)
 		}
 	}
 }
 
-// checkOrigin asks for an origin: https, or http to this machine in dev.
-func (c *Config) checkOrigin(name, text string, fail func(string, ...any)) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Scheme+"://"+u.Host != text || text != strings.ToLower(text) {
-		fail("%s %q is not an origin like https://bank.example.jp", name, text)
-		return
-	}
-	local := u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost")
-	if u.Scheme != "https" && (u.Scheme != "http" || !c.Dev || !local) {
-		fail("%s %q must begin with https://", name, text)
+func (c *Config) checkATMs(p *config.Problems) {
+	seen := map[string]bool{c.Hub.Issuer: true} // client ids of one bank are one's own
+	for i, a := range c.ATMs {
+		at := fmt.Sprintf("[[atm]] %d, %q:", i+1, a.ID)
+		if a.ID == "" || seen[a.ID] {
+			p.Add(at+" id", "each needs one of its own")
+		}
+		seen[a.ID] = true
+		p.Needed(at+" keys", a.Keys)
 	}
 }

@@ -20,30 +20,37 @@ func TestExampleConfigurationIsRight(t *testing.T) {
 	}
 }
 
+// Each mistake is named by its setting, in the words of the file.
 func TestConfigurationMistakes(t *testing.T) {
-	for name, swap := range map[string][2]string{
-		"a weak cooling-off":        {`cooling = "12h" `, `cooling = "1h" `},
-		"http outside dev":          {`issuer = "https://0149`, `issuer = "http://0149`},
-		"an unknown proof":          {`"passkey", "code", "atm"`, `"password"`},
-		"a callback elsewhere":      {`redirect_uris = ["https://wallet.`, `redirect_uris = ["https://evil.`},
-		"full-width narration":      {"ﾏﾙﾍﾟｲ", "まるペイ"},
-		"a moved clock outside dev": {"dev = false", "dev = false\nclock_file = \"x\""},
-		"no TLS on the outside":     {`listen = "127.0.0.1:8443"` + "\n# Cert", `listen = "0.0.0.0:8443"` + "\n# Cert"},
+	for name, c := range map[string]struct{ old, new, want string }{
+		"a weak cooling-off":        {`cooling = "12h" `, `cooling = "1h" `, "[policy] cooling is 1h0m0s, the floor is 12h0m0s"},
+		"a weak limit of one bank":  {"# [bank.policy] ", "[bank.policy]\naccount_day = 300001 #", `[[bank]] 1, "0149": [bank.policy] account_day is`},
+		"http outside dev":          {`issuer = "https://0149`, `issuer = "http://0149`, `[[bank]] 1, "0149": issuer: "http://0149.bank.example.jp" must begin with https://`},
+		"an unknown bank":           {`code = "0149"`, `code = "9999"`, `[[bank]] 1, "9999": code: no bank has the code 9999`},
+		"an unknown proof":          {`"passkey", "code", "atm"`, `"password"`, `[policy] proofs: "password" is none of code, passkey, atm`},
+		"a callback elsewhere":      {`redirect_uris = ["https://wallet.`, `redirect_uris = ["https://evil.`, `[[service]] 1, "maru": redirect_uris: `},
+		"full-width narration":      {"ﾏﾙﾍﾟｲ", "まるペイ", `[[service]] 1, "maru": narration: `},
+		"an ATM like the hub":       {`id = "atm-net"`, `id = "https://hub.example.jp"`, "[[atm]] 1, "},
+		"a moved clock outside dev": {"dev = false", "dev = false\nclock_file = \"x\"", "clock_file: is for dev = true only"},
+		"no TLS on the outside":     {`listen = "127.0.0.1:8443"` + "\n# Cert", `listen = "0.0.0.0:8443"` + "\n# Cert", "[server] listen = "},
+		"dev outside":               {"dev = false", "dev = true", "dev: true is for this machine only"},
+		"no hub's keys":             {`keys = "/etc/kozamori/register/hub.json"`, "#", "[hub] keys: is needed"},
 	} {
-		text := strings.Replace(examples.Bank, swap[0], swap[1], 1)
+		text := strings.Replace(examples.Bank, c.old, c.new, 1)
 		if name == "no TLS on the outside" {
 			text = strings.NewReplacer("tls_cert =", "#", "tls_key =", "#").Replace(text)
 		}
 		if text == examples.Bank {
-			t.Fatalf("%s: the example does not hold %q", name, swap[0])
+			t.Fatalf("%s: the example does not hold %q", name, c.old)
 		}
 		var cfg Config
-		err := config.Decode([]byte(text), &cfg)
-		if err == nil {
-			err = cfg.Check()
+		must(t, config.Decode([]byte(text), &cfg))
+		if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
-		if err == nil {
-			t.Errorf("%s is taken", name)
-		}
+	}
+	weak := PolicyConfig{Proofs: []string{"x"}, Cooling: time.Hour, Deadline: time.Millisecond, LimitedCap: 6_000}
+	if _, err := weak.policy(); err == nil || strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("four settings are wrong: %v", err)
 	}
 }

@@ -51,6 +51,8 @@ func (t *tenant) routes() (http.Handler, error) {
 	t.linkAPI(v1)
 	t.atmAPI(v1)
 	t.moneyAPI(v1)
+	t.gatewayAPI(v1)
+	web.Secure(v1, web.DPoP("/token", scopeOfPath), gatewayWay)
 	mux.Handle("/v1/", observe.Routed(t.guarded(api)))
 	for _, path := range []string{"GET /openapi.json", "GET /openapi.yaml", "GET /reference", "GET /reference/"} {
 		mux.Handle(path, api)
@@ -58,20 +60,28 @@ func (t *tenant) routes() (http.Handler, error) {
 	return t.site.Wrap(mux, t.sessions), nil
 }
 
+// scopeOfPath is the scope that the operations of a path want; ok is false outside of what tokens open.
+func scopeOfPath(path string) (scope string, ok bool) {
+	switch {
+	case !strings.HasPrefix(path, "/v1/"):
+		return "", false
+	case strings.HasPrefix(path, "/v1/atm/"):
+		return bank.ScopeATM, true
+	case path == "/v1/activations", path == "/v1/debits":
+		return bank.ScopeLink, true
+	}
+	return bank.ScopeParticipant, true
+}
+
 // guarded lets each call through by the scope its path asks for.
 func (t *tenant) guarded(api http.Handler) http.Handler {
-	atm := t.guard.Require(api, bank.ScopeATM)
-	link := t.guard.Require(api, bank.ScopeLink)
-	participant := t.guard.Require(api, bank.ScopeParticipant)
+	doors := map[string]http.Handler{}
+	for _, scope := range []string{bank.ScopeATM, bank.ScopeLink, bank.ScopeParticipant} {
+		doors[scope] = t.guard.Require(api, scope)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.HasPrefix(r.URL.Path, "/v1/atm/"):
-			atm.ServeHTTP(w, r)
-		case r.URL.Path == "/v1/activations", r.URL.Path == "/v1/debits":
-			link.ServeHTTP(w, r)
-		default:
-			participant.ServeHTTP(w, r)
-		}
+		scope, _ := scopeOfPath(r.URL.Path)
+		doors[scope].ServeHTTP(w, r)
 	})
 }
 

@@ -2,6 +2,7 @@ package bankd
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -736,11 +738,35 @@ func TestInterfaceIsDescribed(t *testing.T) {
 			t.Errorf("%s is not described", path)
 		}
 	}
+	for _, wrong := range web.CheckDescription([]byte(p.body)) {
+		t.Error(wrong)
+	}
+	w.nobodyIsLetIn([]byte(p.body))
 	if p := w.browser().get(w.issuer("0149") + "/reference"); p.status != http.StatusOK {
 		t.Errorf("reference page: %d", p.status)
 	}
 	if p := w.browser().get("http://0999.bank.localhost" + w.addr[strings.LastIndex(w.addr, ":"):] + "/"); p.status != http.StatusNotFound {
 		t.Errorf("a bank that is not here: %d", p.status)
+	}
+}
+
+// nobodyIsLetIn calls every operation of a description without any proof of who calls.
+func (w *world) nobodyIsLetIn(text []byte) {
+	w.t.Helper()
+	var doc struct{ Paths map[string]map[string]any }
+	must(w.t, json.Unmarshal(text, &doc))
+	for path, item := range doc.Paths {
+		for method := range item {
+			req, err := http.NewRequestWithContext(w.t.Context(), strings.ToUpper(method), w.issuer("0149")+strings.NewReplacer("{", "", "}", "").Replace(path), strings.NewReader("{}"))
+			must(w.t, err)
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := (&http.Client{Transport: wire.LocalhostTransport()}).Do(req)
+			must(w.t, err)
+			must(w.t, resp.Body.Close())
+			if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("Content-Type") != "application/problem+json" {
+				w.t.Errorf("%s %s without a proof of who calls: %d, %s", method, path, resp.StatusCode, resp.Header.Get("Content-Type"))
+			}
+		}
 	}
 }
 

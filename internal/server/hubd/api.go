@@ -30,7 +30,19 @@ func caller(ctx context.Context, scope string) (string, error) {
 }
 
 func operation(method, path, id, summary, description string) huma.Operation {
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description}
+	tag := "For services"
+	if scopeOfPath(path) == scopeBank {
+		tag = "For banks"
+	}
+	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Description: description, Tags: []string{tag}}
+}
+
+// scopeOfPath is the scope that the operations of a path want.
+func scopeOfPath(path string) string {
+	if path == "/v1/reports" || path == "/v1/links" {
+		return scopeBank
+	}
+	return scopeService
 }
 
 // api registers the operations of docs/protocol.md, "At the hub".
@@ -39,6 +51,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	s.apiLinks(api)
 	s.apiDebits(api)
 	s.apiEvents(api)
+	web.Secure(api, web.DPoP("/token", func(path string) (string, bool) { return scopeOfPath(path), true }))
 }
 
 type bankOut struct {

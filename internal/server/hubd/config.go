@@ -1,13 +1,13 @@
 package hubd
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 
+	"github.com/kozamori/kozamori/internal/config"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/web"
+	"github.com/kozamori/kozamori/internal/zengin"
 )
 
 // Config is the hub's configuration file; docs/config/hub.toml is the annotated example.
@@ -61,55 +61,54 @@ func (c *Config) members() []web.StaffMember {
 	return out
 }
 
-// Check says what is missing or unsafe.
+// Check says what is missing or unsafe: everything at once, each by the name of its setting.
 func (c *Config) Check() error {
-	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	c.checkURL("issuer", c.Issuer, fail)
-	if c.Data.Dir == "" || c.Data.Keys == "" {
-		fail("[data] dir and keys are needed")
-	}
-	seen := map[string]bool{}
-	for _, s := range c.Services {
-		if s.ID == "" || s.NameJA == "" || s.NameEN == "" || s.Keys == "" {
-			fail("[[service]] %q needs id, name_ja, name_en and keys", s.ID)
-		}
-		if seen[s.ID] {
-			fail("[[service]] %q stands twice", s.ID)
-		}
-		seen[s.ID] = true
-	}
-	for _, b := range c.Banks {
-		if len(b.Code) != 4 || b.NameJA == "" || b.NameEN == "" || b.Keys == "" {
-			fail("[[bank]] %q needs a four-digit code, name_ja, name_en and keys", b.Code)
-		}
-		c.checkURL("[[bank]] issuer", b.Issuer, fail)
-		if seen[b.Issuer] {
-			fail("[[bank]] issuer %q stands twice", b.Issuer)
-		}
-		seen[b.Issuer] = true
-	}
-	if _, err := web.StaffCost(c.members()); err != nil {
-		fail("[[staff]] %w", err)
-	}
-	if c.ClockFile != "" && !c.Dev {
-		fail("clock_file is for dev only")
-	}
-	if err := c.Server.Check(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	p := &config.Problems{}
+	p.Origin("issuer", c.Issuer, c.Dev)
+	p.Listeners(c.Server, c.Ops, c.Dev)
+	p.Needed("[data] dir", c.Data.Dir)
+	p.Needed("[data] keys", c.Data.Keys)
+	p.DevOnly("clock_file", c.ClockFile, c.Dev)
+	c.checkServices(p)
+	c.checkBanks(p)
+	_, err := web.StaffCost(c.members())
+	p.Join("[[staff]]", err)
+	return p.Err()
 }
 
-// checkURL asks for an origin: https, or http to this machine in dev.
-func (c *Config) checkURL(name, text string, fail func(string, ...any)) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {
-		fail("%s %q is not an origin like https://hub.example.jp", name, text)
-		return
+func (c *Config) checkServices(p *config.Problems) {
+	seen := map[string]bool{}
+	for i, s := range c.Services {
+		at := fmt.Sprintf("[[service]] %d, %q:", i+1, s.ID)
+		p.Word(at+" id", s.ID)
+		if seen[s.ID] {
+			p.Add(at+" id", "stands twice")
+		}
+		seen[s.ID] = true
+		p.Needed(at+" name_ja", s.NameJA)
+		p.Needed(at+" name_en", s.NameEN)
+		p.Needed(at+" keys", s.Keys)
 	}
-	local := u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost")
-	if u.Scheme != "https" && (u.Scheme != "http" || !c.Dev || !local) {
-		fail("%s %q must begin with https://", name, text)
+}
+
+func (c *Config) checkBanks(p *config.Problems) {
+	codes, issuers := map[string]bool{}, map[string]bool{}
+	for i, b := range c.Banks {
+		at := fmt.Sprintf("[[bank]] %d, %q:", i+1, b.Code)
+		if err := zengin.CheckBank(id.Bank(b.Code)); err != nil {
+			p.Add(at+" code", "%w", err)
+		}
+		p.Origin(at+" issuer", b.Issuer, c.Dev)
+		if codes[b.Code] {
+			p.Add(at+" code", "stands twice")
+		}
+		if issuers[b.Issuer] {
+			p.Add(at+" issuer", "stands twice")
+		}
+		codes[b.Code], issuers[b.Issuer] = true, true
+		p.Needed(at+" name_ja", b.NameJA)
+		p.Needed(at+" name_en", b.NameEN)
+		p.Needed(at+" kana", b.Kana)
+		p.Needed(at+" keys", b.Keys)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -295,26 +296,66 @@ func TestAConfigurationThatIsUnsafeIsRefused(t *testing.T) {
 	if err := ok.Check(); err != nil {
 		t.Fatal(err)
 	}
-	for name, spoil := range map[string]func(*Config){
-		"plain http":        func(c *Config) { c.Issuer = "http://hub.example.jp" },
-		"http outside dev":  func(c *Config) { c.Issuer = "http://hub.localhost" },
-		"dev to the world":  func(c *Config) { c.Dev, c.Issuer = true, "http://hub.example.jp" },
-		"a path":            func(c *Config) { c.Issuer = "https://hub.example.jp/x" },
-		"clock outside dev": func(c *Config) { c.ClockFile = "clock" },
-		"no data":           func(c *Config) { c.Data.Dir = "" },
-		"listens openly":    func(c *Config) { c.Server.Listen = "0.0.0.0:80" },
-		"a bank twice": func(c *Config) {
-			b := BankConfig{Code: "0149", Issuer: "https://b.example.jp", NameJA: "銀行", NameEN: "Bank", Keys: "k"}
-			c.Banks = []BankConfig{b, b}
-		},
-		"a bad code": func(c *Config) {
-			c.Banks = []BankConfig{{Code: "149", Issuer: "https://b.example.jp", NameJA: "銀行", NameEN: "Bank", Keys: "k"}}
-		},
+	bank := BankConfig{Code: "0149", Issuer: "https://b.example.jp", NameJA: "銀行", NameEN: "Bank", Kana: "ギンコウ", Keys: "k"}
+	with := func(change func(*BankConfig)) []BankConfig { b := bank; change(&b); return []BankConfig{b} }
+	service := ServiceConfig{ID: "maru", NameJA: "まる", NameEN: "Maru", Keys: "k"}
+	for name, c := range map[string]struct {
+		spoil func(*Config)
+		want  string
+	}{
+		"plain http":        {func(c *Config) { c.Issuer = "http://hub.example.jp" }, `issuer: "http://hub.example.jp" must begin with https://`},
+		"http outside dev":  {func(c *Config) { c.Issuer = "http://hub.localhost" }, "issuer: "},
+		"dev to the world":  {func(c *Config) { c.Dev, c.Issuer = true, "http://hub.example.jp" }, "issuer: "},
+		"dev outside":       {func(c *Config) { c.Dev, c.Server.BehindProxy = true, true }, "dev: true is for this machine only"},
+		"a path":            {func(c *Config) { c.Issuer = "https://hub.example.jp/x" }, "issuer: "},
+		"clock outside dev": {func(c *Config) { c.ClockFile = "clock" }, "clock_file: "},
+		"no data":           {func(c *Config) { c.Data.Dir = "" }, "[data] dir: is needed"},
+		"listens openly":    {func(c *Config) { c.Server.Listen = "0.0.0.0:80" }, "[server] listen"},
+		"metrics openly":    {func(c *Config) { c.Ops.Listen = "0.0.0.0:81" }, "[ops] listen"},
+		"a bank twice":      {func(c *Config) { c.Banks = []BankConfig{bank, bank} }, `[[bank]] 2, "0149": issuer: stands twice`},
+		"a short code":      {func(c *Config) { c.Banks = with(func(b *BankConfig) { b.Code = "149" }) }, `[[bank]] 1, "149": code: want the four digits`},
+		"an unknown code":   {func(c *Config) { c.Banks = with(func(b *BankConfig) { b.Code = "9999" }) }, `code: no bank has the code 9999`},
+		"a merged bank":     {func(c *Config) { c.Banks = with(func(b *BankConfig) { b.Code = "0546" }) }, `code: 0546 is 0154 三十三 since 2021-05-01`},
+		"no bank's keys":    {func(c *Config) { c.Banks = with(func(b *BankConfig) { b.Keys = "" }) }, `[[bank]] 1, "0149": keys: is needed`},
+		"a service twice":   {func(c *Config) { c.Services = []ServiceConfig{service, service} }, `[[service]] 2, "maru": id: stands twice`},
+		"an odd service id": {func(c *Config) { s := service; s.ID = "まる/x"; c.Services = []ServiceConfig{s} }, "want 1 to 32 of a-z"},
+		"a plain password":  {func(c *Config) { c.Staff = []StaffConfig{{"hanako", "secret"}} }, `[[staff]] 1, "hanako": password_hash is not bcrypt`},
 	} {
-		c := good()
-		spoil(&c)
-		if err := c.Check(); err == nil {
-			t.Errorf("%s: accepted", name)
+		cfg := good()
+		c.spoil(&cfg)
+		if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if err := (&Config{}).Check(); err == nil || !strings.HasPrefix(err.Error(), "4 problems") {
+		t.Errorf("an empty configuration: %v", err)
+	}
+}
+
+// Every operation says in words what it does and who may call it, and lets in nobody without a token.
+func TestInterfaceIsDescribed(t *testing.T) {
+	x := newStand(t)
+	ask := func(method, path string, body io.Reader) (int, string, []byte) {
+		req := httptest.NewRequest(method, x.url+path, body)
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		x.Handler().ServeHTTP(w, req)
+		return w.Code, w.Header().Get("Content-Type"), w.Body.Bytes()
+	}
+	_, _, text := ask(http.MethodGet, "/openapi.json", nil)
+	for _, wrong := range web.CheckDescription(text) {
+		t.Error(wrong)
+	}
+	var doc struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths {
+		for method := range item {
+			status, kind, _ := ask(strings.ToUpper(method), strings.NewReplacer("{", "", "}", "").Replace(path), strings.NewReader("{}"))
+			if status != http.StatusUnauthorized || kind != "application/problem+json" {
+				t.Errorf("%s %s without a token: %d, %s", method, path, status, kind)
+			}
 		}
 	}
 }

@@ -39,7 +39,7 @@ func bodyOf(p wallet.Payment) paymentBody {
 }
 
 type payInput struct {
-	Authorization string `header:"Authorization" doc:"Bearer and the shop's API key."`
+	Authorization string `header:"Authorization" hidden:"true"` // described as security
 	Key           string `header:"Idempotency-Key" doc:"1 to 255 printable ASCII characters, new for each payment. The same request under the same key answers the same; keys never expire."`
 	Body          struct {
 		Code     string `json:"code" maxLength:"60" doc:"The payer's one-time code, scanned or typed."`
@@ -70,7 +70,7 @@ type payOutput struct {
 }
 
 type paymentInput struct {
-	Authorization string `header:"Authorization" doc:"Bearer and the shop's API key."`
+	Authorization string `header:"Authorization" hidden:"true"` // described as security
 	ID            string `path:"id" doc:"The payment."`
 }
 
@@ -85,13 +85,14 @@ func (s *Server) registerShopAPI(api huma.API) {
 			"201: paid. 402: refused for good, with the reason. 410: the code is unknown, used or older than 60 s; nothing is kept under the key. " +
 			"400 with rule idempotency_error: the key is missing or malformed, or came with another request before. A request that comes " +
 			"while the first under its key is under way waits for it.",
-		Tags: []string{"payments"}, Responses: map[string]*huma.Response{"402": {Description: "Refused: the same body as 201, with state refused."}},
+		Tags: []string{"Payments"}, Responses: map[string]*huma.Response{"402": {Description: "Refused: the same body as 201, with state refused."}},
 	}, s.apiPay)
 	described := api.OpenAPI().Paths["/v1/payments"].Post.Responses
 	described["402"].Content = described["201"].Content
 	web.Register(api, huma.Operation{
 		OperationID: "payment", Method: http.MethodGet, Path: "/v1/payments/{id}",
-		Summary: "Look a payment up", Tags: []string{"payments"},
+		Summary: "Look a payment up", Tags: []string{"Payments"},
+		Description: "How a payment of the calling shop was decided; another shop's is not found.",
 	}, s.apiPayment)
 }
 

@@ -1,12 +1,10 @@
 package walletd
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
+	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
@@ -114,52 +112,57 @@ func (c *Config) members() []web.StaffMember {
 	return out
 }
 
-// Check says what is missing or unsafe.
+// Check says what is missing or unsafe: everything at once, each by the name of its setting.
 func (c *Config) Check() error {
-	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	c.checkURL("[service] origin", c.Service.Origin, fail)
-	c.checkURL("[hub] issuer", c.Hub.Issuer, fail)
-	if c.Service.ID == "" || c.Service.NameJA == "" || c.Service.NameEN == "" {
-		fail("[service] id, name_ja and name_en are needed")
+	p := &config.Problems{}
+	p.Listeners(c.Server, c.Ops, c.Dev)
+	p.Word("[service] id", c.Service.ID)
+	p.Needed("[service] name_ja", c.Service.NameJA)
+	p.Needed("[service] name_en", c.Service.NameEN)
+	p.Origin("[service] origin", c.Service.Origin, c.Dev)
+	if c.Service.Accent < 0 || c.Service.Accent > maxAccent {
+		p.Add("[service] accent", "is %d, want 0 to %d", c.Service.Accent, maxAccent)
 	}
-	if c.Data.Dir == "" || c.Data.Keys == "" {
-		fail("[data] dir and keys are needed")
-	}
+	p.Origin("[hub] issuer", c.Hub.Issuer, c.Dev)
+	p.Needed("[data] dir", c.Data.Dir)
+	p.Needed("[data] keys", c.Data.Keys)
+	p.DevOnly("clock_file", c.ClockFile, c.Dev)
+	p.Join("[mail]", c.Mail.Check())
+	p.Join("[sms]", c.SMS.Check())
+	c.checkLinks(p)
+	c.checkMoney(p)
+	c.checkBanks(p)
+	c.checkStaff(p)
+	return p.Err()
+}
+
+// maxAccent is the last hue of pages.
+const maxAccent = 7
+
+func (c *Config) checkBanks(p *config.Problems) {
 	seen := map[string]bool{}
-	for _, b := range c.Banks {
-		c.checkURL("[[bank]] issuer", b.Issuer, fail)
-		if b.Keys == "" || seen[b.Issuer] {
-			fail("[[bank]] %q needs keys, and stands once", b.Issuer)
+	for i, b := range c.Banks {
+		at := fmt.Sprintf("[[bank]] %d:", i+1)
+		p.Origin(at+" issuer", b.Issuer, c.Dev)
+		p.Needed(at+" keys", b.Keys)
+		if seen[b.Issuer] {
+			p.Add(at+" issuer", "%q stands twice", b.Issuer)
 		}
 		seen[b.Issuer] = true
 	}
-	for _, s := range c.Staff {
-		if strings.Contains(s.Name, ":") {
-			fail("[[staff]] %q needs a name without colon", s.Name)
-		}
-	}
-	if _, err := web.StaffCost(c.members()); err != nil {
-		fail("[[staff]] %w", err)
-	}
-	if c.ClockFile != "" && !c.Dev {
-		fail("clock_file is for dev only")
-	}
-	if c.Dev && (c.Server.TLSCert != "" || c.Server.BehindProxy) {
-		fail("dev = true listens on this machine only, without TLS or proxy")
-	}
-	return errors.Join(append(errs, c.Server.Check(), c.Mail.Check(), c.SMS.Check(), c.checkMoney())...)
 }
 
-// checkURL asks for an origin: https, or http to this machine in dev.
-func (c *Config) checkURL(name, text string, fail func(string, ...any)) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {
-		fail("%s %q is not an origin like https://wallet.example.jp", name, text)
-		return
-	}
-	local := u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost")
-	if u.Scheme != "https" && (u.Scheme != "http" || !c.Dev || !local) {
-		fail("%s %q must begin with https://", name, text)
+func (c *Config) checkStaff(p *config.Problems) {
+	_, err := web.StaffCost(c.members())
+	p.Join("[[staff]]", err)
+	for i, m := range c.Staff {
+		if len(m.Roles) == 0 {
+			p.Add(fmt.Sprintf("[[staff]] %d, %q: roles", i+1, m.Name), "want at least one of %q and %q", RoleIdentity, RoleMoney)
+		}
+		for _, role := range m.Roles {
+			if role != RoleIdentity && role != RoleMoney {
+				p.Add(fmt.Sprintf("[[staff]] %d, %q: roles", i+1, m.Name), "%q is none of %q and %q", role, RoleIdentity, RoleMoney)
+			}
+		}
 	}
 }

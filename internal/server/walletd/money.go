@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/wallet"
@@ -23,18 +25,44 @@ func (m MoneyConfig) policy() wallet.MoneyPolicy {
 	}.Or(wallet.DefaultMoney())
 }
 
+// checkLinks says what is wrong with what a new link asks for.
+func (c *Config) checkLinks(p *config.Problems) {
+	l := c.Links
+	if l.PerDebit < 1 || l.PerDay < l.PerDebit || l.PerMonth < l.PerDay || l.PerMonth > wallet.MaxCharge {
+		p.Add("[links] per_debit, per_24_hours, per_30_days", "are %d, %d, %d: want 1 yen or more, none below the one before it, at most %d",
+			l.PerDebit, l.PerDay, l.PerMonth, wallet.MaxCharge)
+	}
+	if l.Years < 1 || l.Years > 10 {
+		p.Add("[links] years", "is %d, want 1 to 10", l.Years)
+	}
+}
+
 // checkMoney says what is wrong with limits and shops.
-func (c *Config) checkMoney() error {
-	errs := []error{c.Money.policy().Check()}
+func (c *Config) checkMoney(p *config.Problems) {
+	m := c.Money
+	for _, only := range []MoneyConfig{{ChargeEach: m.ChargeEach}, {ChargeDay: m.ChargeDay}, {ChargeMonth: m.ChargeMonth}, {HolderCap: m.HolderCap}, {BankCap: m.BankCap}} {
+		if err := only.policy().Check(); err != nil { // each by itself, so that all are named
+			p.Join("[money]", errors.New(strings.TrimPrefix(err.Error(), "wallet: ")))
+		}
+	}
+	p.Needed("[money] break_owner", c.Money.BreakOwner)
 	seen := map[string]bool{}
-	for _, shop := range c.Shops {
-		hash, err := base64.RawURLEncoding.DecodeString(shop.KeyHash)
-		if err != nil || len(hash) != sha256.Size || shop.ID == "" || shop.Name == "" || shop.NameEN == "" || seen[shop.ID] || seen[shop.KeyHash] {
-			errs = append(errs, fmt.Errorf("[[shop]] %q needs an id, both names, and the base64url SHA-256 of a key of its own", shop.ID))
+	for i, shop := range c.Shops {
+		at := fmt.Sprintf("[[shop]] %d, %q:", i+1, shop.ID)
+		p.Needed(at+" id", shop.ID)
+		p.Needed(at+" name", shop.Name)
+		p.Needed(at+" name_en", shop.NameEN)
+		if hash, err := base64.RawURLEncoding.DecodeString(shop.KeyHash); err != nil || len(hash) != sha256.Size {
+			p.Add(at+" key_hash", "want the SHA-256 of the shop's key in base64url, 43 letters")
+		}
+		if seen[shop.ID] {
+			p.Add(at+" id", "stands twice")
+		}
+		if seen[shop.KeyHash] {
+			p.Add(at+" key_hash", "another shop has the same key")
 		}
 		seen[shop.ID], seen[shop.KeyHash] = true, true
 	}
-	return errors.Join(errs...)
 }
 
 // moneyDeps is the money half of the wallet as configured.

@@ -220,7 +220,7 @@ func (s *Server) doCloseBreak(w http.ResponseWriter, r *http.Request) error {
 }
 
 type reverseInput struct {
-	Authorization string `header:"Authorization" doc:"HTTP Basic: a member of staff with the role money."`
+	Authorization string `header:"Authorization" hidden:"true"` // described as security
 	Body          struct {
 		Debit string `json:"debit" doc:"The charge to give back."`
 		Why   string `json:"why" minLength:"1" maxLength:"300" doc:"The reason, kept with the reversal."`
@@ -235,7 +235,7 @@ type reverseOutput struct {
 }
 
 type exchangeInput struct {
-	Authorization string `header:"Authorization" doc:"HTTP Basic: a member of staff with the role money."`
+	Authorization string `header:"Authorization" hidden:"true"` // described as security
 	Body          struct {
 		Day    string `json:"day" format:"date" doc:"The Japanese date of the bank's booked time."`
 		Issuer string `json:"issuer,omitempty" doc:"One bank; without it every bank that was charged."`
@@ -265,8 +265,9 @@ type breakBody struct {
 // registerMoneyStaffAPI is what staff's programs may ask about money.
 func (s *Server) registerMoneyStaffAPI(api huma.API) {
 	web.Register(api, huma.Operation{
-		OperationID: "reverse-charge", Method: http.MethodPost, Path: "/staff/v1/reversals", Tags: []string{"staff"},
+		OperationID: "reverse-charge", Method: http.MethodPost, Path: "/staff/v1/reversals", Tags: []string{"Staff"},
 		Summary: "Give a done charge back to the bank account", DefaultStatus: http.StatusAccepted,
+		Description: "For the role money. Whole, once; the answer is that the reversal is under way. The bank's signed receipt ends it.",
 	}, func(ctx context.Context, in *reverseInput) (*reverseOutput, error) {
 		who, err := s.staffOf(ctx, in.Authorization, RoleMoney)
 		if err != nil {
@@ -281,8 +282,9 @@ func (s *Server) registerMoneyStaffAPI(api huma.API) {
 		return out, nil
 	})
 	web.Register(api, huma.Operation{
-		OperationID: "exchange-statements", Method: http.MethodPost, Path: "/staff/v1/statements", Tags: []string{"staff"},
-		Summary: "Exchange and compare the signed statements of a day",
+		OperationID: "exchange-statements", Method: http.MethodPost, Path: "/staff/v1/statements", Tags: []string{"Staff"},
+		Summary:     "Exchange and compare the signed statements of a day",
+		Description: "For the role money. With one bank, or with all that were charged; of today the answer is provisional. Differences become breaks with an owner.",
 	}, s.apiExchange)
 	s.registerSettlementAPI(api)
 }

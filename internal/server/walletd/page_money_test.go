@@ -3,6 +3,7 @@ package walletd
 import (
 	"testing"
 
+	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/web"
@@ -60,7 +61,12 @@ func TestEveryChargeStateHasWords(t *testing.T) {
 
 func TestShopConfiguration(t *testing.T) {
 	good := ShopConfig{ID: "shop_1", Name: "店", NameEN: "Shop", KeyHash: wire.Hash("key")}
-	check := func(m MoneyConfig, shops ...ShopConfig) error { return (&Config{Money: m, Shops: shops}).checkMoney() }
+	check := func(m MoneyConfig, shops ...ShopConfig) error {
+		m.BreakOwner = "books"
+		p := config.Problems{}
+		(&Config{Money: m, Shops: shops}).checkMoney(&p)
+		return p.Err()
+	}
 	if err := check(MoneyConfig{}, good); err != nil {
 		t.Error(err)
 	}

@@ -46,10 +46,21 @@ func (s *Server) routes() (err error) {
 	s.linkRoutes(mux)
 	s.staffRoutes(mux, api)
 	s.moneyRoutes(mux, api)
+	web.Secure(api, shopWay, staffWay)
 	s.handler = observe.Wide(s.withSource(s.site.Wrap(mux, s.sessions)), observe.Wiring{Role: "wallet", Log: s.env.Log, Metrics: s.metrics,
 		OnError: bare.Error})
 	return nil
 }
+
+// How programs prove whose they are.
+var (
+	shopWay = web.Way{Name: "shop", Scheme: huma.SecurityScheme{Type: "http", Scheme: "bearer",
+		Description: "`Authorization: Bearer KEY`: the API key of a shop, of which the service keeps the hash."},
+		For: func(path string) ([]string, bool) { return nil, strings.HasPrefix(path, "/v1/") }}
+	staffWay = web.Way{Name: "staff", Scheme: huma.SecurityScheme{Type: "http", Scheme: "basic",
+		Description: "`Authorization: Basic …`: the name and password of a member of staff, as on the staff's pages. The operation says which role."},
+		For: func(path string) ([]string, bool) { return nil, strings.HasPrefix(path, "/staff/") }}
+)
 
 func (s *Server) peopleRoutes(mux *http.ServeMux) {
 	handle := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {

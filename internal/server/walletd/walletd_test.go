@@ -15,6 +15,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/identity"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -325,28 +326,52 @@ func TestStaffAPI(t *testing.T) {
 	}
 }
 
+// Every operation says in words what it does and who may call it.
+func TestInterfaceIsDescribed(t *testing.T) {
+	for _, wrong := range web.CheckDescription([]byte(newHouse(t).visit().get("/openapi.json").text)) {
+		t.Error(wrong)
+	}
+}
+
 func TestConfigRefusesWhatIsUnsafe(t *testing.T) {
 	h := newHouse(t)
 	good := h.config(t.TempDir(), "127.0.0.1:8443")
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}
-	for name, spoil := range map[string]func(*Config){
-		"http outside dev":    func(c *Config) { c.Dev = false },
-		"no hub":              func(c *Config) { c.Hub.Issuer = "" },
-		"a path in an origin": func(c *Config) { c.Service.Origin += "/x" },
-		"open to the world":   func(c *Config) { c.Server.Listen = "0.0.0.0:8443" },
-		"dev behind a proxy":  func(c *Config) { c.Server.BehindProxy = true },
-		"a bank twice":        func(c *Config) { c.Banks = append(c.Banks, c.Banks[0]) },
-		"a plain password":    func(c *Config) { c.Staff[0].PasswordHash = "secret" },
-		"a clock in earnest": func(c *Config) {
+	for name, c := range map[string]struct {
+		spoil func(*Config)
+		want  string
+	}{
+		"http outside dev":     {func(c *Config) { c.Dev = false }, "[service] origin: "},
+		"no hub":               {func(c *Config) { c.Hub.Issuer = "" }, "[hub] issuer: "},
+		"a path in an origin":  {func(c *Config) { c.Service.Origin += "/x" }, "[service] origin: "},
+		"open to the world":    {func(c *Config) { c.Server.Listen = "0.0.0.0:8443" }, "[server] listen = "},
+		"metrics to the world": {func(c *Config) { c.Ops.Listen = "0.0.0.0:9443" }, "[ops] listen = "},
+		"dev behind a proxy":   {func(c *Config) { c.Server.BehindProxy = true }, "dev: true is for this machine only"},
+		"a bank twice":         {func(c *Config) { c.Banks = append(c.Banks, c.Banks[0]) }, "stands twice"},
+		"no bank's keys":       {func(c *Config) { c.Banks[0].Keys = "" }, "[[bank]] 1: keys: is needed"},
+		"a plain password":     {func(c *Config) { c.Staff[0].PasswordHash = "secret" }, "password_hash is not bcrypt"},
+		"an unknown role":      {func(c *Config) { c.Staff[0].Roles = []string{"admin"} }, `roles: "admin" is none of "identity" and "money"`},
+		"no role":              {func(c *Config) { c.Staff[0].Roles = nil }, "roles: want at least one"},
+		"a ninth hue":          {func(c *Config) { c.Service.Accent = 8 }, "[service] accent: is 8, want 0 to 7"},
+		"too large a link":     {func(c *Config) { c.Links.PerMonth = 300_001 }, "[links] per_debit, per_24_hours, per_30_days: "},
+		"a day under a debit":  {func(c *Config) { c.Links.PerDay = c.Links.PerDebit - 1 }, "[links] per_debit"},
+		"a link for ever":      {func(c *Config) { c.Links.Years = 11 }, "[links] years: is 11, want 1 to 10"},
+		"too much in a day":    {func(c *Config) { c.Money.ChargeDay = 300_001 }, "[money] charge_24_hours is 300001, but must be 1 to 300000 yen"},
+		"too much in a purse":  {func(c *Config) { c.Money.HolderCap = 1_000_001 }, "[money] holder_cap is 1000001"},
+		"a mail server":        {func(c *Config) { c.Mail.Address = "smtp" }, "[mail] address: want HOST:PORT"},
+		"a gateway":            {func(c *Config) { c.SMS.URL = "sms.example.jp" }, "[sms] url: want an address"},
+		"an odd id":            {func(c *Config) { c.Service.ID = "Maru Pay" }, "[service] id: "},
+		"a clock in earnest": {func(c *Config) {
 			c.Dev, c.ClockFile = false, "x"
 			c.Service.Origin, c.Hub.Issuer = "https://w.example", "https://h.example"
-		},
+		}, "clock_file: "},
 	} {
-		c := h.config(t.TempDir(), "127.0.0.1:8443")
-		if spoil(&c); c.Check() == nil {
-			t.Errorf("%s is taken", name)
+		cfg := h.config(t.TempDir(), "127.0.0.1:8443")
+		c.spoil(&cfg)
+		if err := cfg.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 	if _, err := Open(t.Context(), h.config(t.TempDir(), "127.0.0.1:8443"), Env{Log: observe.Discard()}); err == nil {

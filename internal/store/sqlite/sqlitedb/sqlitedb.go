@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -37,8 +38,11 @@ func Open(path string, sources ...Source) (*DB, error) {
 	return db, nil
 }
 
-// OpenAsIs opens or creates a file and applies nothing; Pending and Migrate do the rest.
+// OpenAsIs opens or creates a file, of mode 0600, and applies nothing; Pending and Migrate do the rest.
 func OpenAsIs(path string, sources ...Source) (*DB, error) {
+	if err := private(path); err != nil {
+		return nil, fault.New(fault.Unavailable, "sqlitedb.Open", err)
+	}
 	w, err := sql.Open("sqlite", dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)"))
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "sqlitedb.Open", err)
@@ -54,6 +58,16 @@ func OpenAsIs(path string, sources ...Source) (*DB, error) {
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
 	return &DB{writer: w, readers: r, sources: sources}, nil
+}
+
+// private makes the file, where there is none, for its owner alone; SQLite gives its -wal and -shm the mode of the
+// file itself. The mode of one that is there is the operator's affair.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // dsn is the address of a file for the driver; the path may hold any character.

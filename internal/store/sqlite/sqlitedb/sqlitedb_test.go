@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -111,6 +113,24 @@ func TestMigrations(t *testing.T) {
 	}
 	if _, err := sqlitedb.Open(filepath.Join(t.TempDir(), "no", "such", "folder.db")); fault.Of(err) != fault.Unavailable {
 		t.Errorf("no folder: %v", err)
+	}
+}
+
+// Whoever else has an account on the machine reads no books: the file and what SQLite lays beside it are private,
+// whatever the umask lets through.
+func TestFilesArePrivate(t *testing.T) {
+	before := syscall.Umask(0)
+	defer syscall.Umask(before)
+	path := oddPath(t)
+	db := open(t, path, words)
+	if err := add(t.Context(), db, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", filepath.Base(file), info, err)
+		}
 	}
 }
 
