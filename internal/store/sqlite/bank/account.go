@@ -139,14 +139,6 @@ func (s *Store) Renumber(ctx context.Context, moves []bank.Renumbering, at time.
 	return writeErr("Renumber", err)
 }
 
-// writeErr gives a failing write its kind.
-func writeErr(op string, err error) error {
-	if sqlitedb.IsDuplicate(err) {
-		return fault.New(fault.Conflict, "store.bank."+op, err)
-	}
-	return readErr(op, err)
-}
-
 func addContact(ctx context.Context, tx *sql.Tx, c bank.Contact) error {
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO contact (id, account, channel, address, proved_us, added_us, removed_us)

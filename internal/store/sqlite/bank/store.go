@@ -6,13 +6,9 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
-	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/store/sqlite/ledgersql"
@@ -65,17 +61,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Commit implements bank.Store.
 func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error { return s.apply(ctx, tx, rows) })
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*fault.Error](err); ok {
-		return err
-	}
-	if sqlitedb.IsDuplicate(err) {
-		return fault.New(fault.Conflict, "store.bank.Commit", err)
-	}
-	return fault.New(fault.Unavailable, "store.bank.Commit", err)
+	return writeErr("Commit", s.db.Write(ctx, func(tx *sql.Tx) error { return s.apply(ctx, tx, rows) }))
 }
 
 // apply writes the rows of both halves of the bank, and outbox messages.
@@ -134,69 +120,4 @@ func (s *Store) writeLinking(ctx context.Context, tx *sql.Tx, row ledger.Write) 
 		return true, putDecision(ctx, tx, w)
 	}
 	return false, nil
-}
-
-// us is a moment as stored: 0 for never.
-func us(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return clock.Micros(t)
-}
-
-// moment is us backwards.
-func moment(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return clock.FromMicros(us)
-}
-
-// conditional reads the result of a write that must have changed exactly one row.
-func conditional(op string, res sql.Result, err error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return err
-	}
-	if n != 1 {
-		return fault.New(fault.Conflict, "store.bank."+op, errors.New("the row was changed by somebody else"))
-	}
-	return nil
-}
-
-// readErr gives a failing read its kind.
-func readErr(op string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
-		return fault.New(fault.NotFound, "store.bank."+op, err)
-	}
-	if _, ok := errors.AsType[*fault.Error](err); ok {
-		return err
-	}
-	return fault.New(fault.Unavailable, "store.bank."+op, err)
-}
-
-// scanner is a row to read from.
-type scanner interface{ Scan(into ...any) error }
-
-// list reads all rows of a query.
-func list[T any](op string, rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
-	if err != nil {
-		return nil, readErr(op, err)
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, readErr(op, err)
-		}
-		out = append(out, v)
-	}
-	return out, readErr(op, rows.Err())
 }

@@ -6,10 +6,8 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/hub"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -35,32 +33,14 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// scanner is a row or rows.
-type scanner interface{ Scan(dest ...any) error }
+type scanner = sqlitedb.Row
 
-func broken(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.New(fault.Internal, "store.hub."+op, err)
-}
+func broken(op string, err error) error { return sqlitedb.ReadErr("store.hub."+op, err) }
 
 // list reads all rows of a query with one scan function.
 func list[T any](ctx context.Context, q querier, op string, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, broken(op, err)
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, broken(op, err)
-		}
-		out = append(out, v)
-	}
-	return out, broken(op, rows.Err())
+	return sqlitedb.List("store.hub."+op, rows, err, scan)
 }
 
 // one reads a row that may not be there.
@@ -162,10 +142,4 @@ func (s *Store) Debits(ctx context.Context, n int) ([]hub.Debit, error) {
 		`SELECT `+debitColumns+` FROM debits ORDER BY sent_us DESC, debit LIMIT ?`, n)
 }
 
-// micros stores the zero time as 0.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return clock.Micros(t)
-}
+var micros = sqlitedb.Micros // a moment as it is stored

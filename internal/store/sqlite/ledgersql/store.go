@@ -8,9 +8,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -103,18 +101,5 @@ func moveHead(ctx context.Context, tx *sql.Tx, c ledger.Commit) error {
 	return nil
 }
 
-// us is a time as it is stored: 0 for none.
-func us(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return clock.Micros(t)
-}
-
-// at is us backwards.
-func at(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return clock.FromMicros(us)
-}
+// The package's short names of how a time is stored, and read.
+var us, at = sqlitedb.Micros, sqlitedb.Moment

@@ -3,22 +3,15 @@ package wallet
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
-	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 )
-
-// moneyRow is a row of a result.
-type moneyRow interface{ Scan(into ...any) error }
 
 // writeMoney writes a row of the money half in a transaction; known is false for a row of another kind.
 func writeMoney(ctx context.Context, tx *sql.Tx, w ledger.Write) (known bool, err error) {
@@ -51,63 +44,6 @@ func writeMoney(ctx context.Context, tx *sql.Tx, w ledger.Write) (known bool, er
 	return false, nil
 }
 
-// stamp is a time as it is stored: 0 for none.
-func stamp(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return clock.Micros(t)
-}
-
-// moment is stamp backwards.
-func moment(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return clock.FromMicros(us)
-}
-
-// oneRow says fault.Conflict where a conditional change did not change exactly one row.
-func oneRow(op string, res sql.Result, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	n, err := res.RowsAffected()
-	if err != nil || n == 1 {
-		return err
-	}
-	return fault.New(fault.Conflict, "store.wallet."+op, errors.New("the row has changed meanwhile, or is there already"))
-}
-
-// found turns the error of reading a row into fault.NotFound or fault.Unavailable.
-func found(op string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
-		return fault.New(fault.NotFound, "store.wallet."+op, err)
-	}
-	return fault.New(fault.Unavailable, "store.wallet."+op, err)
-}
-
-// all reads every row of a query.
-func all[T any](ctx context.Context, s *Store, op string, scan func(moneyRow) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, found(op, err)
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, found(op, err)
-		}
-		out = append(out, v)
-	}
-	return out, found(op, rows.Err())
-}
-
 func receiptHash(jws string) string {
 	if jws == "" {
 		return ""
@@ -123,33 +59,33 @@ func putCharge(ctx context.Context, tx *sql.Tx, w wallet.PutCharge) error {
 				receipt_jws, receipt_hash, rule, reason, until_us, booked_us, ended_us, asks, next_ask_us, version)
 			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
 			ON CONFLICT DO NOTHING`,
-			c.Debit, c.Subject, c.Link, c.Issuer, c.BankName.JA, c.BankName.EN, c.Amount, c.Account, c.State, stamp(c.AgreedAt), c.Order, c.OrderHash,
-			c.Receipt, receiptHash(c.Receipt), c.Rule, c.Reason, stamp(c.Until), stamp(c.BookedAt), stamp(c.EndedAt),
-			c.Asks, stamp(c.NextAsk), c.Version)
-		return oneRow("PutCharge", res, err)
+			c.Debit, c.Subject, c.Link, c.Issuer, c.BankName.JA, c.BankName.EN, c.Amount, c.Account, c.State, us(c.AgreedAt), c.Order, c.OrderHash,
+			c.Receipt, receiptHash(c.Receipt), c.Rule, c.Reason, us(c.Until), us(c.BookedAt), us(c.EndedAt),
+			c.Asks, us(c.NextAsk), c.Version)
+		return conditional("PutCharge", res, err)
 	}
 	res, err := tx.ExecContext(ctx, `
 		UPDATE charges SET amount = ?4, account = ?5, state = ?6, agreed_us = ?7, order_jws = ?8, order_hash = ?9,
 			receipt_jws = ?10, receipt_hash = ?11, rule = ?12, reason = ?13, until_us = ?14, booked_us = ?15, ended_us = ?16,
 			next_ask_us = ?17, version = ?18
 		WHERE debit = ?1 AND version = ?2 AND state = ?3`,
-		c.Debit, w.IfVersion, w.From, c.Amount, c.Account, c.State, stamp(c.AgreedAt), c.Order, c.OrderHash,
-		c.Receipt, receiptHash(c.Receipt), c.Rule, c.Reason, stamp(c.Until), stamp(c.BookedAt), stamp(c.EndedAt),
-		stamp(c.NextAsk), c.Version)
-	return oneRow("PutCharge", res, err)
+		c.Debit, w.IfVersion, w.From, c.Amount, c.Account, c.State, us(c.AgreedAt), c.Order, c.OrderHash,
+		c.Receipt, receiptHash(c.Receipt), c.Rule, c.Reason, us(c.Until), us(c.BookedAt), us(c.EndedAt),
+		us(c.NextAsk), c.Version)
+	return conditional("PutCharge", res, err)
 }
 
 func askAgain(ctx context.Context, tx *sql.Tx, a wallet.AskAgain) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE charges SET asks = ?2, next_ask_us = ?3, version = version + 1 WHERE debit = ?1 AND state IN ('asked', 'sent', 'pending')`,
-		a.Debit, a.Asks, stamp(a.At))
+		a.Debit, a.Asks, us(a.At))
 	return err
 }
 
 const chargeColumns = `debit, subject, link, issuer, bank_ja, bank_en, amount, account, state, agreed_us, order_jws, order_hash,
 	receipt_jws, rule, reason, until_us, booked_us, ended_us, asks, next_ask_us, version`
 
-func scanCharge(r moneyRow) (wallet.Charge, error) {
+func scanCharge(r scanner) (wallet.Charge, error) {
 	var c wallet.Charge
 	var agreed, until, booked, ended, ask int64
 	err := r.Scan(&c.Debit, &c.Subject, &c.Link, &c.Issuer, &c.BankName.JA, &c.BankName.EN, &c.Amount, &c.Account, &c.State, &agreed,
@@ -161,20 +97,20 @@ func scanCharge(r moneyRow) (wallet.Charge, error) {
 // Charge implements wallet.ChargeStore.
 func (s *Store) Charge(ctx context.Context, debit id.Debit) (wallet.Charge, error) {
 	c, err := scanCharge(s.db.Read().QueryRowContext(ctx, `SELECT `+chargeColumns+` FROM charges WHERE debit = ?1`, debit))
-	return c, found("Charge", err)
+	return c, readErr("Charge", err)
 }
 
 // AskedCharge implements wallet.ChargeStore.
 func (s *Store) AskedCharge(ctx context.Context, sub id.Subject, link id.Link) (wallet.Charge, error) {
 	c, err := scanCharge(s.db.Read().QueryRowContext(ctx, `SELECT `+chargeColumns+` FROM charges
 		WHERE subject = ?1 AND link = ?2 AND state = 'asked' AND asks = 0`, sub, link))
-	return c, found("AskedCharge", err)
+	return c, readErr("AskedCharge", err)
 }
 
 // ChargesToAsk implements wallet.ChargeStore.
 func (s *Store) ChargesToAsk(ctx context.Context, now time.Time, n int) ([]wallet.Charge, error) {
 	return all(ctx, s, "ChargesToAsk", scanCharge, `SELECT `+chargeColumns+` FROM charges
-		WHERE state IN ('asked', 'sent', 'pending') AND next_ask_us <= ?1 ORDER BY next_ask_us LIMIT ?2`, stamp(now), n)
+		WHERE state IN ('asked', 'sent', 'pending') AND next_ask_us <= ?1 ORDER BY next_ask_us LIMIT ?2`, us(now), n)
 }
 
 // OpenCharges implements wallet.ChargeStore.
@@ -188,13 +124,13 @@ func (s *Store) ChargedSince(ctx context.Context, link id.Link, since time.Time)
 	var sum money.Yen
 	err := s.db.Read().QueryRowContext(ctx, `SELECT COALESCE(SUM(amount), 0) FROM charges
 		WHERE link = ?1 AND agreed_us > ?2 AND state IN ('sent', 'pending', 'done', 'reversing', 'reversed')`,
-		link, stamp(since)).Scan(&sum)
-	return sum, found("ChargedSince", err)
+		link, us(since)).Scan(&sum)
+	return sum, readErr("ChargedSince", err)
 }
 
 // MaturingLinks implements wallet.ChargeStore.
 func (s *Store) MaturingLinks(ctx context.Context) ([]wallet.Link, error) {
-	accounts, err := all(ctx, s, "MaturingLinks", func(r moneyRow) (account string, err error) {
+	accounts, err := all(ctx, s, "MaturingLinks", func(r scanner) (account string, err error) {
 		return account, r.Scan(&account)
 	}, `SELECT id FROM ledger_accounts WHERE kind = 'maturing' AND balance > 0`)
 	if err != nil {
@@ -215,20 +151,20 @@ func putReversal(ctx context.Context, tx *sql.Tx, r wallet.Reversal) error {
 	res, err := tx.ExecContext(ctx, `
 		INSERT INTO reversals (id, debit, issuer, reversal_jws, by_staff, why, at_us, receipt_jws, receipt_hash, booked_us, suspense, ended_us)
 		SELECT ?1, debit, issuer, ?3, ?4, ?5, ?6, '', '', 0, 0, 0 FROM charges WHERE debit = ?2
-		ON CONFLICT DO NOTHING`, r.ID, r.Debit, r.Text, r.By, r.Why, stamp(r.At))
-	return oneRow("PutReversal", res, err)
+		ON CONFLICT DO NOTHING`, r.ID, r.Debit, r.Text, r.By, r.Why, us(r.At))
+	return conditional("PutReversal", res, err)
 }
 
 func endReversal(ctx context.Context, tx *sql.Tx, r wallet.Reversal) error {
 	res, err := tx.ExecContext(ctx, `
 		UPDATE reversals SET receipt_jws = ?2, receipt_hash = ?3, booked_us = ?4, suspense = ?5, ended_us = ?6
-		WHERE id = ?1 AND receipt_jws = ''`, r.ID, r.Receipt, receiptHash(r.Receipt), stamp(r.BookedAt), r.Suspense, stamp(r.EndedAt))
-	return oneRow("EndReversal", res, err)
+		WHERE id = ?1 AND receipt_jws = ''`, r.ID, r.Receipt, receiptHash(r.Receipt), us(r.BookedAt), r.Suspense, us(r.EndedAt))
+	return conditional("EndReversal", res, err)
 }
 
 const reversalColumns = `id, debit, reversal_jws, by_staff, why, at_us, receipt_jws, booked_us, suspense, ended_us`
 
-func scanReversal(r moneyRow) (wallet.Reversal, error) {
+func scanReversal(r scanner) (wallet.Reversal, error) {
 	var v wallet.Reversal
 	var at, booked, ended int64
 	err := r.Scan(&v.ID, &v.Debit, &v.Text, &v.By, &v.Why, &at, &v.Receipt, &booked, &v.Suspense, &ended)
@@ -239,11 +175,11 @@ func scanReversal(r moneyRow) (wallet.Reversal, error) {
 // Reversal implements wallet.ChargeStore.
 func (s *Store) Reversal(ctx context.Context, debit id.Debit) (wallet.Reversal, error) {
 	v, err := scanReversal(s.db.Read().QueryRowContext(ctx, `SELECT `+reversalColumns+` FROM reversals WHERE debit = ?1`, debit))
-	return v, found("Reversal", err)
+	return v, readErr("Reversal", err)
 }
 
 // ReversalByID implements wallet.ChargeStore.
 func (s *Store) ReversalByID(ctx context.Context, reversal string) (wallet.Reversal, error) {
 	v, err := scanReversal(s.db.Read().QueryRowContext(ctx, `SELECT `+reversalColumns+` FROM reversals WHERE id = ?1`, reversal))
-	return v, found("ReversalByID", err)
+	return v, readErr("ReversalByID", err)
 }

@@ -30,8 +30,8 @@ func (s *Store) putHolder(ctx context.Context, tx *sql.Tx, w wallet.PutHolder) e
 		ON CONFLICT (subject) DO UPDATE SET level = excluded.level, sealed = excluded.sealed, email_mark = excluded.email_mark,
 			phone_mark = excluded.phone_mark, lang = excluded.lang, version = excluded.version
 		WHERE holders.version = ?9 AND ?9 > 0`,
-		h.Subject, h.Level, sealed, w.EmailMark, w.PhoneMark, h.Lang, stamp(h.CreatedAt), h.Version, w.IfVersion)
-	return oneRow("putHolder", res, err)
+		h.Subject, h.Level, sealed, w.EmailMark, w.PhoneMark, h.Lang, us(h.CreatedAt), h.Version, w.IfVersion)
+	return conditional("putHolder", res, err)
 }
 
 const holderColumns = `subject, level, sealed, lang, created_us, version`
@@ -43,7 +43,7 @@ func (s *Store) holder(ctx context.Context, op, where string, arg any) (wallet.H
 	err := s.db.Read().QueryRowContext(ctx, `SELECT `+holderColumns+` FROM holders WHERE `+where, arg).
 		Scan(&h.Subject, &h.Level, &sealed, &h.Lang, &created, &h.Version)
 	if err != nil {
-		return wallet.Holder{}, found(op, err)
+		return wallet.Holder{}, readErr(op, err)
 	}
 	var c contacts
 	if err := s.open(sealed, &c, "holders", string(h.Subject)); err != nil {
@@ -73,7 +73,7 @@ func (s *Store) putProof(ctx context.Context, tx *sql.Tx, w wallet.PutProof) err
 		INSERT INTO documents (document_mark, subject) VALUES (?1, ?2)
 		ON CONFLICT (document_mark) DO UPDATE SET subject = excluded.subject WHERE documents.subject = excluded.subject`,
 		w.DocumentMark, w.Subject)
-	if err := oneRow("putProof", res, err); err != nil {
+	if err := conditional("putProof", res, err); err != nil {
 		return err
 	}
 	p := w.Proof
@@ -85,7 +85,7 @@ func (s *Store) putProof(ctx context.Context, tx *sql.Tx, w wallet.PutProof) err
 	_, err = tx.ExecContext(ctx, `
 		INSERT INTO proofs (subject, n, sealed, person_mark, granted_us)
 		SELECT ?1, COALESCE(MAX(n), 0) + 1, ?2, ?3, ?4 FROM proofs WHERE subject = ?1`,
-		w.Subject, sealed, w.PersonMark, stamp(w.GrantedAt))
+		w.Subject, sealed, w.PersonMark, us(w.GrantedAt))
 	return err
 }
 
@@ -95,14 +95,14 @@ func (s *Store) Proof(ctx context.Context, sub id.Subject) (identity.Proof, erro
 	var p identity.Proof
 	err := s.db.Read().QueryRowContext(ctx, `SELECT sealed FROM proofs WHERE subject = ?1 ORDER BY n DESC LIMIT 1`, sub).Scan(&sealed)
 	if err != nil {
-		return p, found("Proof", err)
+		return p, readErr("Proof", err)
 	}
 	return p, s.open(sealed, &p, "proofs", string(sub))
 }
 
 // Proved implements wallet.PeopleStore.
 func (s *Store) Proved(ctx context.Context, documentMark, personMark []byte) (identity.Others, error) {
-	subject := func(r moneyRow) (sub id.Subject, err error) { return sub, r.Scan(&sub) }
+	subject := func(r scanner) (sub id.Subject, err error) { return sub, r.Scan(&sub) }
 	document, err := all(ctx, s, "Proved", subject, `SELECT subject FROM documents WHERE document_mark = ?1`, documentMark)
 	if err != nil {
 		return identity.Others{}, err
@@ -116,12 +116,12 @@ func putDevice(ctx context.Context, tx *sql.Tx, d wallet.Device) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE devices SET removed_us = ?2 WHERE subject = ?1 AND removed_us = 0`, d.Subject, stamp(d.AddedAt))
+	_, err = tx.ExecContext(ctx, `UPDATE devices SET removed_us = ?2 WHERE subject = ?1 AND removed_us = 0`, d.Subject, us(d.AddedAt))
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO devices (credential, subject, keys, record, added_us, removed_us)
-		VALUES (?1, ?2, ?3, ?4, ?5, 0)`, d.Keys.CredentialID, d.Subject, string(keys), string(d.Credential), stamp(d.AddedAt))
+		VALUES (?1, ?2, ?3, ?4, ?5, 0)`, d.Keys.CredentialID, d.Subject, string(keys), string(d.Credential), us(d.AddedAt))
 	return err
 }
 
@@ -133,7 +133,7 @@ func (s *Store) device(ctx context.Context, op, where string, arg any) (wallet.D
 		`SELECT subject, keys, record, added_us, removed_us FROM devices WHERE `+where, arg).
 		Scan(&d.Subject, &keys, &record, &added, &removed)
 	if err != nil {
-		return wallet.Device{}, found(op, err)
+		return wallet.Device{}, readErr(op, err)
 	}
 	d.Credential, d.AddedAt, d.RemovedAt = []byte(record), moment(added), moment(removed)
 	if err := json.Unmarshal([]byte(keys), &d.Keys); err != nil {
@@ -170,8 +170,8 @@ func (s *Store) putErrand(ctx context.Context, tx *sql.Tx, w wallet.PutErrand) e
 		INSERT INTO errands (id, kind, step, sealed, code, lang, until_us, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 		ON CONFLICT (id) DO UPDATE SET step = excluded.step, sealed = excluded.sealed, code = excluded.code, version = excluded.version
 		WHERE errands.version = ?9 AND ?9 > 0`,
-		e.ID, e.Kind, e.Step, sealed, e.Code, e.Lang, stamp(e.Until), e.Version, w.IfVersion)
-	return oneRow("putErrand", res, err)
+		e.ID, e.Kind, e.Step, sealed, e.Code, e.Lang, us(e.Until), e.Version, w.IfVersion)
+	return conditional("putErrand", res, err)
 }
 
 // Errand implements wallet.PeopleStore.
@@ -183,7 +183,7 @@ func (s *Store) Errand(ctx context.Context, errand string) (wallet.Errand, error
 		`SELECT kind, step, sealed, code, lang, until_us, version FROM errands WHERE id = ?1`, errand).
 		Scan(&e.Kind, &e.Step, &sealed, &e.Code, &e.Lang, &until, &e.Version)
 	if err != nil {
-		return wallet.Errand{}, found("Errand", err)
+		return wallet.Errand{}, readErr("Errand", err)
 	}
 	var p errandPerson
 	if err := s.open(sealed, &p, "errands", errand); err != nil {
@@ -197,17 +197,17 @@ func putCode(ctx context.Context, tx *sql.Tx, w wallet.PutCode) error {
 	c := w.Code
 	if w.IfTries >= 0 {
 		res, err := tx.ExecContext(ctx, `UPDATE codes SET tries_left = ?2, used_us = ?3 WHERE id = ?1 AND tries_left = ?4 AND used_us = 0`,
-			c.ID, c.TriesLeft, stamp(c.UsedAt), w.IfTries)
-		return oneRow("putCode", res, err)
+			c.ID, c.TriesLeft, us(c.UsedAt), w.IfTries)
+		return conditional("putCode", res, err)
 	}
 	res, err := tx.ExecContext(ctx, `
 		INSERT INTO codes (id, errand, contact_mark, hash, tries_left, sent_us, until_us, used_us)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
 		WHERE (SELECT COUNT(*) FROM codes WHERE contact_mark = ?3 AND sent_us > ?9) < ?10
 			AND NOT EXISTS (SELECT 1 FROM codes WHERE contact_mark = ?3 AND sent_us > ?11)`,
-		c.ID, c.Errand, c.Contact, c.Hash, c.TriesLeft, stamp(c.SentAt), stamp(c.Until), stamp(c.UsedAt),
-		stamp(c.SentAt.Add(-wallet.CodeBudgetSpan)), wallet.CodesPerDay, stamp(c.SentAt.Add(-wallet.CodeInterval)))
-	return oneRow("putCode", res, err)
+		c.ID, c.Errand, c.Contact, c.Hash, c.TriesLeft, us(c.SentAt), us(c.Until), us(c.UsedAt),
+		us(c.SentAt.Add(-wallet.CodeBudgetSpan)), wallet.CodesPerDay, us(c.SentAt.Add(-wallet.CodeInterval)))
+	return conditional("putCode", res, err)
 }
 
 // Code implements wallet.PeopleStore.
@@ -218,7 +218,7 @@ func (s *Store) Code(ctx context.Context, code string) (wallet.Code, error) {
 		`SELECT errand, contact_mark, hash, tries_left, sent_us, until_us, used_us FROM codes WHERE id = ?1`, code).
 		Scan(&c.Errand, &c.Contact, &c.Hash, &c.TriesLeft, &sent, &until, &used)
 	if err != nil {
-		return wallet.Code{}, found("Code", err)
+		return wallet.Code{}, readErr("Code", err)
 	}
 	c.SentAt, c.Until, c.UsedAt = moment(sent), moment(until), moment(used)
 	return c, nil
@@ -228,7 +228,7 @@ func (s *Store) Code(ctx context.Context, code string) (wallet.Code, error) {
 func (s *Store) CodesSince(ctx context.Context, contactMark []byte, since time.Time) (n int, last time.Time, err error) {
 	var lastUs int64
 	err = s.db.Read().QueryRowContext(ctx,
-		`SELECT COUNT(*), COALESCE(MAX(sent_us), 0) FROM codes WHERE contact_mark = ?1 AND sent_us > ?2`, contactMark, stamp(since)).
+		`SELECT COUNT(*), COALESCE(MAX(sent_us), 0) FROM codes WHERE contact_mark = ?1 AND sent_us > ?2`, contactMark, us(since)).
 		Scan(&n, &lastUs)
-	return n, moment(lastUs), found("CodesSince", err)
+	return n, moment(lastUs), readErr("CodesSince", err)
 }

@@ -32,14 +32,14 @@ func (s *Store) putAsk(ctx context.Context, tx *sql.Tx, w wallet.PutAsk) error {
 			link = excluded.link, returned_us = excluded.returned_us, ended_us = excluded.ended_us, version = excluded.version
 		WHERE asks.version = ?17 AND ?17 > 0`,
 		a.Request, a.Subject, a.Issuer, a.Bank, a.BankName.JA, a.BankName.EN, a.Stage, a.Reason, wire.Hash(a.State), sealed,
-		a.Device, a.Link, stamp(a.MadeAt), stamp(a.ReturnedAt), stamp(a.EndedAt), a.Version, w.IfVersion)
-	return oneRow("putAsk", res, err)
+		a.Device, a.Link, us(a.MadeAt), us(a.ReturnedAt), us(a.EndedAt), a.Version, w.IfVersion)
+	return conditional("putAsk", res, err)
 }
 
 const askColumns = `request, subject, issuer, bank, name_ja, name_en, stage, reason, sealed, device, link,
 	made_us, returned_us, ended_us, version`
 
-func (s *Store) scanAsk(r moneyRow) (wallet.Ask, error) {
+func (s *Store) scanAsk(r scanner) (wallet.Ask, error) {
 	var a wallet.Ask
 	var sealed []byte
 	var made, returned, ended int64
@@ -60,13 +60,13 @@ func (s *Store) scanAsk(r moneyRow) (wallet.Ask, error) {
 // Ask implements wallet.LinkStore.
 func (s *Store) Ask(ctx context.Context, r id.Request) (wallet.Ask, error) {
 	a, err := s.scanAsk(s.db.Read().QueryRowContext(ctx, `SELECT `+askColumns+` FROM asks WHERE request = ?1`, r))
-	return a, found("Ask", err)
+	return a, readErr("Ask", err)
 }
 
 // AskByState implements wallet.LinkStore.
 func (s *Store) AskByState(ctx context.Context, state string) (wallet.Ask, error) {
 	a, err := s.scanAsk(s.db.Read().QueryRowContext(ctx, `SELECT `+askColumns+` FROM asks WHERE state_hash = ?1`, wire.Hash(state)))
-	return a, found("AskByState", err)
+	return a, readErr("AskByState", err)
 }
 
 // AsksOf implements wallet.LinkStore.
@@ -77,7 +77,7 @@ func (s *Store) AsksOf(ctx context.Context, sub id.Subject) ([]wallet.Ask, error
 
 func putLink(ctx context.Context, tx *sql.Tx, w wallet.PutLink) error {
 	l := w.Link
-	limited := stamp(l.LimitedUntil)
+	limited := us(l.LimitedUntil)
 	if l.UntilProof {
 		limited = -1
 	}
@@ -95,9 +95,9 @@ func putLink(ctx context.Context, tx *sql.Tx, w wallet.PutLink) error {
 			version = excluded.version
 		WHERE links.version = ?25 AND ?25 > 0`,
 		l.ID, l.Request, l.Subject, l.Issuer, l.Bank, l.BankName, l.BankNameEN, l.Pseudonym, l.Device, l.Seq, l.Reported, l.Reason,
-		l.Limits.PerDebit, l.Limits.Per24h, l.Limits.Per30Days, stamp(l.ReceiptUntil), stamp(l.CoolingUntil), limited,
-		stamp(l.ValidUntil), l.EndRequested, l.Report, stamp(l.CreatedAt), stamp(l.UpdatedAt), l.Version, w.IfVersion)
-	if err := oneRow("putLink", res, err); err != nil {
+		l.Limits.PerDebit, l.Limits.Per24h, l.Limits.Per30Days, us(l.ReceiptUntil), us(l.CoolingUntil), limited,
+		us(l.ValidUntil), l.EndRequested, l.Report, us(l.CreatedAt), us(l.UpdatedAt), l.Version, w.IfVersion)
+	if err := conditional("putLink", res, err); err != nil {
 		return err
 	}
 	return putChanges(ctx, tx, l)
@@ -123,7 +123,7 @@ const linkColumns = `link, request, subject, issuer, bank, name_ja, name_en, pse
 	report_jws, created_us, updated_us, version,
 	(SELECT json_group_array(change ORDER BY change) FROM link_changes AS c WHERE c.link = links.link)`
 
-func scanLink(r moneyRow) (wallet.Link, error) {
+func scanLink(r scanner) (wallet.Link, error) {
 	var l wallet.Link
 	var receipt, cooling, limited, valid, created, updated int64
 	var changes []byte
@@ -145,7 +145,7 @@ func scanLink(r moneyRow) (wallet.Link, error) {
 // Link implements wallet.LinkStore.
 func (s *Store) Link(ctx context.Context, link id.Link) (wallet.Link, error) {
 	l, err := scanLink(s.db.Read().QueryRowContext(ctx, `SELECT `+linkColumns+` FROM links WHERE link = ?1`, link))
-	return l, found("Link", err)
+	return l, readErr("Link", err)
 }
 
 // LinksOf implements wallet.LinkStore.
@@ -157,5 +157,5 @@ func (s *Store) LinksOf(ctx context.Context, sub id.Subject) ([]wallet.Link, err
 func (s *Store) EventsSeen(ctx context.Context) (int64, error) {
 	var seen int64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT seen FROM hub_events WHERE one = 1`).Scan(&seen)
-	return seen, found("EventsSeen", err)
+	return seen, readErr("EventsSeen", err)
 }

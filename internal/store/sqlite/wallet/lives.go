@@ -33,7 +33,7 @@ func (s *Store) ForgetPayCodes(ctx context.Context, before time.Time, n int) (in
 // forget runs one slice.
 func (s *Store) forget(ctx context.Context, op, query string, before time.Time, n int) (gone int, err error) {
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, query, stamp(before), n)
+		res, err := tx.ExecContext(ctx, query, us(before), n)
 		if err != nil {
 			return err
 		}
@@ -41,5 +41,5 @@ func (s *Store) forget(ctx context.Context, op, query string, before time.Time, 
 		gone = int(rows)
 		return err
 	})
-	return gone, found(op, err)
+	return gone, readErr(op, err)
 }

@@ -12,19 +12,19 @@ func putSettlement(ctx context.Context, tx *sql.Tx, s wallet.Settlement) error {
 	res, err := tx.ExecContext(ctx, `
 		INSERT INTO settlements (issuer, day, lines, debits, reversals, settlement_jws, announced_us, arrived_us, recorded_by)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (issuer, day) DO NOTHING`,
-		s.Issuer, s.Day, s.Total.Lines, s.Total.Debits, s.Total.Reversals, s.Text, stamp(s.AnnouncedAt), stamp(s.ArrivedAt), s.RecordedBy)
-	return oneRow("PutSettlement", res, err)
+		s.Issuer, s.Day, s.Total.Lines, s.Total.Debits, s.Total.Reversals, s.Text, us(s.AnnouncedAt), us(s.ArrivedAt), s.RecordedBy)
+	return conditional("PutSettlement", res, err)
 }
 
 func endSettlement(ctx context.Context, tx *sql.Tx, s wallet.Settlement) error {
 	res, err := tx.ExecContext(ctx, `UPDATE settlements SET arrived_us = ?3, recorded_by = ?4 WHERE issuer = ?1 AND day = ?2 AND arrived_us = 0`,
-		s.Issuer, s.Day, stamp(s.ArrivedAt), s.RecordedBy)
-	return oneRow("EndSettlement", res, err)
+		s.Issuer, s.Day, us(s.ArrivedAt), s.RecordedBy)
+	return conditional("EndSettlement", res, err)
 }
 
 const settlementColumns = `issuer, day, lines, debits, reversals, settlement_jws, announced_us, arrived_us, recorded_by`
 
-func scanSettlement(r moneyRow) (wallet.Settlement, error) {
+func scanSettlement(r scanner) (wallet.Settlement, error) {
 	var s wallet.Settlement
 	var announced, arrived int64
 	err := r.Scan(&s.Issuer, &s.Day, &s.Total.Lines, &s.Total.Debits, &s.Total.Reversals, &s.Text, &announced, &arrived, &s.RecordedBy)
@@ -35,7 +35,7 @@ func scanSettlement(r moneyRow) (wallet.Settlement, error) {
 // Settlement implements wallet.SettlementStore.
 func (s *Store) Settlement(ctx context.Context, issuer id.Issuer, day string) (wallet.Settlement, error) {
 	v, err := scanSettlement(s.db.Read().QueryRowContext(ctx, `SELECT `+settlementColumns+` FROM settlements WHERE issuer = ?1 AND day = ?2`, issuer, day))
-	return v, found("Settlement", err)
+	return v, readErr("Settlement", err)
 }
 
 // Settlements implements wallet.SettlementStore.

@@ -35,7 +35,7 @@ func putStatement(ctx context.Context, tx *sql.Tx, p wallet.StatementPage) error
 		INSERT INTO statement_pages (issuer, day, n, after_debit, upto_debit, provisional, ours_jws, theirs_jws, at_us,
 			our_lines, our_debits, our_reversals, their_lines, their_debits, their_reversals)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`,
-		p.Issuer, p.Day, p.N, p.After, p.Upto, p.Provisional, p.Ours, p.Theirs, stamp(p.At),
+		p.Issuer, p.Day, p.N, p.After, p.Upto, p.Provisional, p.Ours, p.Theirs, us(p.At),
 		p.OurTotal.Lines, p.OurTotal.Debits, p.OurTotal.Reversals, p.TheirTotal.Lines, p.TheirTotal.Debits, p.TheirTotal.Reversals)
 	return err
 }
@@ -51,12 +51,12 @@ func (s *Store) StatementPage(ctx context.Context, issuer id.Issuer, day string,
 		Scan(&p.Issuer, &p.Day, &p.N, &p.After, &p.Upto, &p.Provisional, &p.Ours, &p.Theirs, &at,
 			&o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals)
 	p.At = moment(at)
-	return p, found("StatementPage", err)
+	return p, readErr("StatementPage", err)
 }
 
 // FinalDays implements wallet.StatementStore.
 func (s *Store) FinalDays(ctx context.Context, issuer id.Issuer) ([]wallet.FinalDay, error) {
-	return all(ctx, s, "FinalDays", func(r moneyRow) (d wallet.FinalDay, err error) {
+	return all(ctx, s, "FinalDays", func(r scanner) (d wallet.FinalDay, err error) {
 		o, t := &d.Ours, &d.Theirs
 		return d, r.Scan(&d.Day, &o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals, &d.Announced)
 	}, `SELECT p.day, p.our_lines, p.our_debits, p.our_reversals, p.their_lines, p.their_debits, p.their_reversals, s.day IS NOT NULL
@@ -75,10 +75,10 @@ const statementLines = `
 
 // StatementLines implements wallet.StatementStore.
 func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error) {
-	lines, err := all(ctx, s, "StatementLines", func(r moneyRow) (l wire.StatementLine, err error) {
+	lines, err := all(ctx, s, "StatementLines", func(r scanner) (l wire.StatementLine, err error) {
 		return l, r.Scan(&l.Kind, &l.Debit, &l.Link, &l.Amount, &l.BookedUs, &l.Receipt)
 	}, `SELECT kind, debit, link, amount, booked_us, receipt_hash FROM (`+statementLines+`) WHERE debit > ?4 ORDER BY debit, kind LIMIT ?5`,
-		issuer, stamp(from), stamp(to), after, n)
+		issuer, us(from), us(to), after, n)
 	if lines == nil {
 		lines = []wire.StatementLine{}
 	}
@@ -89,13 +89,13 @@ func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to t
 func (s *Store) StatementTotal(ctx context.Context, issuer id.Issuer, from, to time.Time) (t wire.StatementTotal, err error) {
 	err = s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(amount) FILTER (WHERE kind = 'debit'), 0),
 		COALESCE(SUM(amount) FILTER (WHERE kind = 'reversal'), 0) FROM (`+statementLines+`)`,
-		issuer, stamp(from), stamp(to)).Scan(&t.Lines, &t.Debits, &t.Reversals)
-	return t, found("StatementTotal", err)
+		issuer, us(from), us(to)).Scan(&t.Lines, &t.Debits, &t.Reversals)
+	return t, readErr("StatementTotal", err)
 }
 
 // OpenDebits implements wallet.StatementStore.
 func (s *Store) OpenDebits(ctx context.Context, issuer id.Issuer, after id.Debit, n int) ([]id.Debit, error) {
-	open, err := all(ctx, s, "OpenDebits", func(r moneyRow) (d id.Debit, err error) {
+	open, err := all(ctx, s, "OpenDebits", func(r scanner) (d id.Debit, err error) {
 		return d, r.Scan(&d)
 	}, `SELECT debit FROM charges WHERE issuer = ?1 AND state IN ('sent', 'pending') AND debit > ?2 ORDER BY debit LIMIT ?3`, issuer, after, n)
 	if open == nil {
@@ -108,8 +108,8 @@ func (s *Store) OpenDebits(ctx context.Context, issuer id.Issuer, after id.Debit
 func (s *Store) OpenBefore(ctx context.Context, issuer id.Issuer, before time.Time) (open bool, err error) {
 	err = s.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM charges
 		WHERE issuer = ?1 AND state IN ('sent', 'pending', 'reversing') AND agreed_us < ?2)`,
-		issuer, stamp(before)).Scan(&open)
-	return open, found("OpenBefore", err)
+		issuer, us(before)).Scan(&open)
+	return open, readErr("OpenBefore", err)
 }
 
 // BanksCharged implements wallet.StatementStore.
@@ -118,7 +118,7 @@ func (s *Store) BanksCharged(ctx context.Context) (map[id.Issuer]string, error) 
 		issuer id.Issuer
 		us     int64
 	}
-	rows, err := all(ctx, s, "BanksCharged", func(r moneyRow) (f first, err error) {
+	rows, err := all(ctx, s, "BanksCharged", func(r scanner) (f first, err error) {
 		return f, r.Scan(&f.issuer, &f.us)
 	}, `SELECT issuer, MIN(booked_us) FROM charges WHERE state IN ('done', 'reversing', 'reversed') GROUP BY issuer`)
 	banks := make(map[id.Issuer]string, len(rows))
@@ -135,7 +135,7 @@ func putBreak(ctx context.Context, tx *sql.Tx, b wallet.Break) error {
 		ON CONFLICT (issuer, day, debit, line, kind) DO UPDATE SET
 			seen_us = excluded.seen_us, ours = excluded.ours, theirs = excluded.theirs, evidence = excluded.evidence,
 			closed_us = 0, closed_by = '', version = breaks.version + 1`,
-		b.ID, b.Issuer, b.Day, b.Debit, b.Line, b.Kind, b.Ours, b.Theirs, b.Evidence, b.Owner, stamp(b.OpenedAt), stamp(b.SeenAt))
+		b.ID, b.Issuer, b.Day, b.Debit, b.Line, b.Kind, b.Ours, b.Theirs, b.Evidence, b.Owner, us(b.OpenedAt), us(b.SeenAt))
 	return err
 }
 
@@ -143,13 +143,13 @@ func changeBreak(ctx context.Context, tx *sql.Tx, w wallet.ChangeBreak) error {
 	b := w.Break
 	res, err := tx.ExecContext(ctx, `
 		UPDATE breaks SET owner = ?3, closed_us = ?4, closed_by = ?5, note = ?6, version = ?7 WHERE id = ?1 AND version = ?2`,
-		b.ID, w.IfVersion, b.Owner, stamp(b.ClosedAt), b.ClosedBy, b.Note, b.Version)
-	return oneRow("ChangeBreak", res, err)
+		b.ID, w.IfVersion, b.Owner, us(b.ClosedAt), b.ClosedBy, b.Note, b.Version)
+	return conditional("ChangeBreak", res, err)
 }
 
 const breakColumns = `id, issuer, day, debit, line, kind, ours, theirs, evidence, owner, opened_us, seen_us, closed_us, closed_by, note, version`
 
-func scanBreak(r moneyRow) (wallet.Break, error) {
+func scanBreak(r scanner) (wallet.Break, error) {
 	var b wallet.Break
 	var opened, seen, closed int64
 	err := r.Scan(&b.ID, &b.Issuer, &b.Day, &b.Debit, &b.Line, &b.Kind, &b.Ours, &b.Theirs, &b.Evidence, &b.Owner,
@@ -167,5 +167,5 @@ func (s *Store) Breaks(ctx context.Context, closed bool, n int) ([]wallet.Break,
 // Break implements wallet.StatementStore.
 func (s *Store) Break(ctx context.Context, brk string) (wallet.Break, error) {
 	b, err := scanBreak(s.db.Read().QueryRowContext(ctx, `SELECT `+breakColumns+` FROM breaks WHERE id = ?1`, brk))
-	return b, found("Break", err)
+	return b, readErr("Break", err)
 }

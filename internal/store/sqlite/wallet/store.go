@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -64,17 +63,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Commit implements wallet.Store.
 func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
-	err := s.db.Write(ctx, func(tx *sql.Tx) error { return s.apply(ctx, tx, rows) })
-	switch {
-	case err == nil:
-		return nil
-	case sqlitedb.IsDuplicate(err):
-		return fault.New(fault.Conflict, "store.wallet.Commit", err)
-	}
-	if _, ok := errors.AsType[*fault.Error](err); ok {
-		return err
-	}
-	return fault.New(fault.Unavailable, "store.wallet.Commit", err)
+	return writeErr("Commit", s.db.Write(ctx, func(tx *sql.Tx) error { return s.apply(ctx, tx, rows) }))
 }
 
 // apply writes the rows of both halves of the wallet, and outbox messages.
