@@ -9,6 +9,7 @@ import (
 
 	examples "github.com/kozamori/kozamori/docs/config"
 	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/server/bankd"
 )
 
@@ -59,8 +60,8 @@ func load(path string, environ []string) (program.Setup, error) {
 		Dev: cfg.Dev, Sites: sites, Pinned: pinned(cfg),
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile, KeyDirs: keys, Permanent: bankd.PermanentKeys(),
 		Migrate: func(ctx context.Context) error { return bankd.Migrate(ctx, cfg) },
-		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
-			return bankd.Open(ctx, cfg, bankd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})
+		Open: func(ctx context.Context, env server.Env) (program.Server, error) {
+			return bankd.Open(ctx, cfg, bankd.Env{Env: env})
 		},
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	examples "github.com/kozamori/kozamori/docs/config"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/server/hubd"
 )
 
@@ -40,8 +41,8 @@ func load(path string, environ []string) (program.Setup, error) {
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile,
 		KeyDirs: map[string]program.Keys{cfg.Data.Keys: {"client": keyfile.Sign, "dpop": keyfile.Sign, "rows": keyfile.Secret}},
 		Migrate: func(ctx context.Context) error { return hubd.Migrate(ctx, cfg) },
-		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
-			return hubd.Open(ctx, cfg, hubd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})
+		Open: func(ctx context.Context, env server.Env) (program.Server, error) {
+			return hubd.Open(ctx, cfg, env)
 		},
 	}, nil
 }

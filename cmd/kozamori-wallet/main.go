@@ -8,6 +8,7 @@ import (
 
 	examples "github.com/kozamori/kozamori/docs/config"
 	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/server/walletd"
 )
 
@@ -36,8 +37,8 @@ func load(path string, environ []string) (program.Setup, error) {
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, ClockFile: cfg.ClockFile,
 		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()}, Permanent: []string{"marks"},
 		Migrate: func(ctx context.Context) error { return walletd.Migrate(ctx, cfg) },
-		Open: func(ctx context.Context, env program.Env) (program.Server, error) {
-			return walletd.Open(ctx, cfg, walletd.Env{Now: env.Now, Log: env.Log, Audit: env.Audit})
+		Open: func(ctx context.Context, env server.Env) (program.Server, error) {
+			return walletd.Open(ctx, cfg, env)
 		},
 	}, nil
 }

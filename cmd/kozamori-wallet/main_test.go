@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -56,7 +57,7 @@ func TestExampleConfigurationRuns(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		s, err := setup.Open(t.Context(), program.Env{})
+		s, err := setup.Open(t.Context(), server.Env{})
 		if err != nil {
 			return err
 		}

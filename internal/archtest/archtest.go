@@ -19,7 +19,7 @@ var groups = map[string]string{
 	"rules": "ledger outbox risk identity zengin",
 	"sql":   "store/sqlite/sqlitedb store/sqlite/ledgersql store/sqlite/outboxsql store/sqlite/sessionsql",
 	// what a role's server is made of, apart from the role's own rules and store
-	"serving": "wire web observe config notify keyfile sql",
+	"serving": "server wire web observe config notify keyfile sql",
 }
 
 // may lists, for each folder of internal, which others it may import directly: folders, or groups. A folder
@@ -52,7 +52,8 @@ var may = map[string]string{
 	"config":        "words observe",
 	"notify":        "words observe",
 	"web":           "words observe",
-	"program":       "words config keyfile observe wire", // what the three programs' mains share
+	"server":        "words observe wire",
+	"program":       "words config keyfile observe server wire", // what the three programs' mains share
 
 	"server/walletd": "words rules serving wallet store/sqlite/wallet",
 	"server/bankd":   "words rules serving bank store/sqlite/bank",
@@ -76,9 +77,9 @@ var may = map[string]string{
 // programs lists what each folder of cmd may import.
 var programs = map[string]string{
 	"kozamori":        "*",
-	"kozamori-wallet": "words program config observe keyfile docs/config server/walletd",
-	"kozamori-bank":   "words program config observe keyfile docs/config server/bankd",
-	"kozamori-hub":    "words program config observe keyfile docs/config server/hubd",
+	"kozamori-wallet": "words program config observe keyfile docs/config server server/walletd",
+	"kozamori-bank":   "words program config observe keyfile docs/config server server/bankd",
+	"kozamori-hub":    "words program config observe keyfile docs/config server server/hubd",
 	"zengin-import":   "",
 }
 
@@ -88,7 +89,7 @@ var only = map[string]string{
 	"database/sql":       "store/sqlite/* store/storetest audit",
 	"modernc.org/sqlite": "store/sqlite/sqlitedb audit",
 	"html/template":      "web server/*",
-	"net/http":           "web wire wire/* observe server/* notify program bench lab sim journey dev cmd/*",
+	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
 	"os":                 "config keyfile program dev server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sqlitedb private files
 	"os/exec":            "dev cmd/*",
 	"log":                "", // log/slog, through observe

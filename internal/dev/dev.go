@@ -30,6 +30,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/server/bankd"
 	"github.com/kozamori/kozamori/internal/server/hubd"
 	"github.com/kozamori/kozamori/internal/server/walletd"
@@ -406,7 +407,7 @@ func (w *world) openBanks(ctx context.Context) (role, error) {
 	if err := bankd.Migrate(ctx, cfg); err != nil {
 		return nil, err
 	}
-	s, err := bankd.Open(ctx, cfg, bankd.Env{Now: w.clock.Now, Log: log, Audit: audit, Transport: w.o.line("bank")})
+	s, err := bankd.Open(ctx, cfg, bankd.Env{Env: server.Env{Now: w.clock.Now, Log: log, Audit: audit, Transport: w.o.line("bank")}})
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -21,6 +20,7 @@ import (
 	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/server"
 )
 
 // Server is a running role.
@@ -38,7 +38,7 @@ type Setup struct {
 	Public, Ops observe.ServerConfig
 	DataDir     string // audit.jsonl is written here
 	ClockFile   string // dev only: seconds the clock is ahead
-	Open        func(ctx context.Context, env Env) (Server, error)
+	Open        func(ctx context.Context, env server.Env) (Server, error)
 	Migrate     func(ctx context.Context) error
 	KeyDirs     map[string]Keys // by directory
 	Permanent   []string        // names of keys whose oldest is used for ever, so that a newer one would do nothing
@@ -53,13 +53,6 @@ type Pinned struct {
 
 // Keys are the keys a directory needs, by name.
 type Keys map[string]keyfile.Use
-
-// Env is what a program hands to its role.
-type Env struct {
-	Now   clock.Now
-	Log   *slog.Logger
-	Audit io.Writer
-}
 
 // Role describes one program.
 type Role struct {

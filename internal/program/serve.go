@@ -22,6 +22,7 @@ import (
 	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/server"
 )
 
 // check looks at every file that serving needs, so that one start names all that is missing.
@@ -70,7 +71,7 @@ func serve(ctx context.Context, role Role, s Setup, stdout io.Writer) (err error
 		return fmt.Errorf("[data] dir: %w", err)
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
-	server, err := s.Open(ctx, Env{Now: now, Log: log, Audit: audit})
+	server, err := s.Open(ctx, server.Env{Now: now, Log: log, Audit: audit})
 	if err != nil {
 		return err
 	}

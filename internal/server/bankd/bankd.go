@@ -5,11 +5,8 @@ package bankd
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -17,18 +14,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/observe"
-	"github.com/kozamori/kozamori/internal/wire"
+	"github.com/kozamori/kozamori/internal/server"
 )
 
 // Env is what a program hands to the server beside its configuration. Zero fields get their defaults.
 type Env struct {
-	Now       clock.Now
-	Rand      io.Reader
-	Log       *slog.Logger
-	Audit     io.Writer         // what staff and ATM operators did, line by line; nil: nowhere
-	Transport http.RoundTripper // outgoing calls
+	server.Env
 
 	// Wait waits for the moment at which an answer before full proof leaves (L3); nil waits by the machine's
 	// clock. Tests need not wait.
@@ -112,25 +104,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 }
 
 func withDefaults(cfg Config, env Env) Env {
-	if env.Now == nil {
-		env.Now = clock.System
-	}
-	if env.Rand == nil {
-		env.Rand = rand.Reader
-	}
-	if env.Log == nil {
-		env.Log = observe.Discard()
-	}
-	if env.Transport == nil {
-		env.Transport = wire.NewTransport()
-		if cfg.Dev {
-			env.Transport = wire.LocalhostTransport()
-		}
-	}
-	if env.Ticks == nil {
-		opened := time.Now()
-		env.Ticks = func() time.Duration { return time.Since(opened) }
-	}
+	env.Env = env.Filled(cfg.Dev)
 	if env.Wait == nil {
 		env.Wait = wait
 	}

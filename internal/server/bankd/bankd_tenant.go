@@ -21,6 +21,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/server"
 	bankstore "github.com/kozamori/kozamori/internal/store/sqlite/bank"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -238,16 +239,8 @@ func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err er
 	if t.web, err = sqlitedb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
-	for _, file := range []interface {
-		Pending(context.Context) ([]string, error)
-	}{t.store, t.web} {
-		pending, err := file.Pending(ctx)
-		if err == nil && len(pending) > 0 {
-			err = fault.New(fault.Unavailable, "bankd.Open", fmt.Errorf("migrations %s are missing: run migrate first", strings.Join(pending, ", ")))
-		}
-		if err != nil {
-			return err
-		}
+	if err := errors.Join(server.UpToDate(ctx, money, t.store), server.UpToDate(ctx, sessions, t.web)); err != nil {
+		return err
 	}
 	t.ledger = ledger.New(t.store.Books(), ledger.Options{})
 	t.sessions = web.NewSessions(sessionsql.New(t.web), "bank", 15*time.Minute, bank.SessionLife)

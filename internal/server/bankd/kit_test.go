@@ -26,6 +26,7 @@ import (
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -98,7 +99,7 @@ func newWorldWith(t testing.TB, log *slog.Logger) *world {
 	cfg := w.config(t.TempDir(), port)
 	must(t, Migrate(t.Context(), cfg))
 	w.server, err = Open(t.Context(), cfg, Env{
-		Now: w.clock, Rand: rand.Reader, Log: log, Transport: w,
+		Env:  server.Env{Now: w.clock, Rand: rand.Reader, Log: log, Transport: w},
 		Wait: func(_ context.Context, left time.Duration) { w.locked(func() { w.waited = append(w.waited, left) }) },
 	})
 	must(t, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -564,7 +565,7 @@ func TestRefusal14_ProofsAreUsedOnceAlsoAtAReplica(t *testing.T) {
 	if status, _ := a.api(g, "/v1/activations", body, func(h http.Header) { h.Set("DPoP", used) }); status != http.StatusUnauthorized {
 		t.Errorf("again: %d", status)
 	}
-	replica, err := Open(t.Context(), w.server.cfg, Env{Now: w.clock, Transport: w})
+	replica, err := Open(t.Context(), w.server.cfg, Env{Env: server.Env{Now: w.clock, Transport: w}})
 	must(t, err)
 	defer func() { must(t, replica.Close()) }()
 	text, err := json.Marshal(body)

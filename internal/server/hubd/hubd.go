@@ -4,11 +4,8 @@ package hubd
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -16,12 +13,12 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/hub"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/server"
 	hubstore "github.com/kozamori/kozamori/internal/store/sqlite/hub"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
@@ -29,14 +26,8 @@ import (
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
-// Env is what a program hands to the server beside its configuration. Zero fields get their defaults.
-type Env struct {
-	Now       clock.Now
-	Rand      io.Reader
-	Log       *slog.Logger
-	Audit     io.Writer         // what staff did, line by line; nil: nowhere but in the database
-	Transport http.RoundTripper // outgoing calls
-}
+// Env is the world of the server beside its configuration.
+type Env = server.Env
 
 // Server is one hub, running.
 type Server struct {
@@ -80,7 +71,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	s = &Server{cfg: cfg, env: withDefaults(cfg, env), metrics: observe.NewMetrics("hub")}
+	s = &Server{cfg: cfg, env: env.Filled(cfg.Dev), metrics: observe.NewMetrics("hub")}
 	opened := s // a failing return clears s
 	defer func() {
 		if err != nil {
@@ -108,36 +99,13 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	return s, s.routes()
 }
 
-func withDefaults(cfg Config, env Env) Env {
-	if env.Now == nil {
-		env.Now = clock.System
-	}
-	if env.Rand == nil {
-		env.Rand = rand.Reader
-	}
-	if env.Log == nil {
-		env.Log = observe.Discard()
-	}
-	if env.Transport == nil {
-		env.Transport = wire.NewTransport()
-		if cfg.Dev {
-			env.Transport = wire.LocalhostTransport()
-		}
-	}
-	return env
-}
-
 // openReady opens a file whose migrations are all applied.
 func openReady(ctx context.Context, path string, source sqlitedb.Source) (*sqlitedb.DB, error) {
 	db, err := sqlitedb.OpenAsIs(path, source)
 	if err != nil {
 		return nil, err
 	}
-	pending, err := db.Pending(ctx)
-	if err == nil && len(pending) > 0 {
-		err = fault.New(fault.Unavailable, "hubd.Open", fmt.Errorf("%s lacks %v: run migrate first", path, pending))
-	}
-	if err != nil {
+	if err := server.UpToDate(ctx, path, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

@@ -4,11 +4,8 @@ package walletd
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -18,27 +15,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
 	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
 	walletstore "github.com/kozamori/kozamori/internal/store/sqlite/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/web"
-	"github.com/kozamori/kozamori/internal/wire"
 )
 
-// Env is what a program hands to the server beside its configuration. Zero fields get their defaults.
-type Env struct {
-	Now       clock.Now
-	Rand      io.Reader
-	Log       *slog.Logger
-	Audit     io.Writer         // what staff did, line by line; nil: nowhere
-	Transport http.RoundTripper // outgoing calls
-}
+// Env is the world of the server beside its configuration.
+type Env = server.Env
 
 // Server is one wallet, running.
 type Server struct {
@@ -111,7 +101,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	s = &Server{cfg: cfg, env: withDefaults(cfg, env), metrics: observe.NewMetrics("wallet")}
+	s = &Server{cfg: cfg, env: env.Filled(cfg.Dev), metrics: observe.NewMetrics("wallet")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -138,25 +128,6 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	return s, s.routes()
 }
 
-func withDefaults(cfg Config, env Env) Env {
-	if env.Now == nil {
-		env.Now = clock.System
-	}
-	if env.Rand == nil {
-		env.Rand = rand.Reader
-	}
-	if env.Log == nil {
-		env.Log = observe.Discard()
-	}
-	if env.Transport == nil {
-		env.Transport = wire.NewTransport()
-		if cfg.Dev {
-			env.Transport = wire.LocalhostTransport()
-		}
-	}
-	return env
-}
-
 // openFiles opens both files; what they lack is for `migrate`.
 func (s *Server) openFiles(ctx context.Context) error {
 	money, sessions := files(s.cfg)
@@ -170,18 +141,10 @@ func (s *Server) openFiles(ctx context.Context) error {
 	if s.web, err = sqlitedb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
-	for path, db := range map[string]interface {
-		Pending(context.Context) ([]string, error)
-	}{money: s.store, sessions: s.web} {
-		pending, err := db.Pending(ctx)
-		if err != nil {
-			return err
-		}
-		if len(pending) > 0 {
-			return fault.New(fault.Unavailable, "walletd.Open", fmt.Errorf("%s lacks %v: run migrate first", path, pending))
-		}
+	if err := server.UpToDate(ctx, money, s.store); err != nil {
+		return err
 	}
-	return nil
+	return server.UpToDate(ctx, sessions, s.web)
 }
 
 // Handler is the public interface: pages and the shops' API.
