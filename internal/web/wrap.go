@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -23,7 +24,7 @@ func (s *Site) Wrap(mux *http.ServeMux, sessions *scs.SessionManager) http.Handl
 		}
 		pages = sessions.LoadAndSave(pages)
 	}
-	pages = chooseLanguage(s.guard(pages), s.o.HTTPS)
+	pages = chooseLanguage(s.guard(s.bounded(pages)), s.o.HTTPS)
 	return headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, staticPrefix):
@@ -34,6 +35,21 @@ func (s *Site) Wrap(mux *http.ServeMux, sessions *scs.SessionManager) http.Handl
 			pages.ServeHTTP(w, r)
 		}
 	}), s.o.HTTPS)
+}
+
+// bounded lets pages be sent plain forms of at most MaxForm. A multipart one is refused before anybody parses it: the
+// standard library spools it to files which, since requests are copied on their way, nobody removes.
+func (s *Site) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if r.ContentLength > MaxForm || r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
+			s.Error(w, r, &fault.Error{Kind: fault.Invalid, Op: "web.bounded", Err: err, Public: fault.Text{
+				JA: "送信された内容を読み取れませんでした。もう一度お試しください。", EN: "The form could not be read. Please try again."}})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // whoKey marks a request whose session, if the site has sessions, is loaded.

@@ -105,6 +105,10 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 
 func withDefaults(cfg Config, env Env) Env {
 	env.Env = env.Filled(cfg.Dev)
+	if env.Ticks == nil {
+		opened := time.Now()
+		env.Ticks = func() time.Duration { return time.Since(opened) }
+	}
 	if env.Wait == nil {
 		env.Wait = wait
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/kozamori/kozamori/internal/web"
 )
 
 // blind lets an answer leave at a fixed moment after the question was there, whatever there was to do: before
@@ -15,7 +14,7 @@ import (
 // multiple of it: it tells no more than how many deadlines went by.
 func (t *tenant) blind(h func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		takeIn(w, r)
+		takeIn(r)
 		began := t.s.env.Ticks()
 		late := &lateWriter{ResponseWriter: w}
 		err := h(late, r)
@@ -37,8 +36,8 @@ func untilTick(gone, deadline time.Duration) time.Duration {
 
 // takeIn reads the whole body: how fast it arrives is the browser's affair, and no part of the time that the
 // answer takes. A body that fails, or is too long, fails again where it is read.
-func takeIn(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, web.MaxForm))
+func takeIn(r *http.Request) {
+	body, err := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
 }
 

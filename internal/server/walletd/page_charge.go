@@ -222,7 +222,7 @@ func (s *Server) confirmCharge(w http.ResponseWriter, r *http.Request, h wallet.
 // doAgree takes the device's signature and sends the charge.
 func (s *Server) doAgree(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
 	debit := id.Debit(r.PathValue("debit"))
-	proof, err := readProof(w, r)
+	proof, err := readProof(r)
 	if errors.Is(err, errUnsigned) { // the button was pressed before the page was ready to ask the device
 		http.Redirect(w, r, "/charge/"+string(debit), http.StatusSeeOther)
 		return nil
@@ -243,8 +243,7 @@ func (s *Server) doAgree(w http.ResponseWriter, r *http.Request, h wallet.Holder
 var errUnsigned = errors.New("no signature of the device")
 
 // readProof reads what the ceremony of a page posted.
-func readProof(w http.ResponseWriter, r *http.Request) (wire.DeviceProof, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+func readProof(r *http.Request) (wire.DeviceProof, error) {
 	if err := r.ParseForm(); err != nil {
 		return wire.DeviceProof{}, fault.New(fault.Invalid, "walletd.readProof", err)
 	}

@@ -118,7 +118,7 @@ func (s *Server) showReplace(w http.ResponseWriter, r *http.Request, h wallet.Ho
 }
 
 func (s *Server) doReplace(w http.ResponseWriter, r *http.Request, h wallet.Holder) error {
-	state, credential, browserKey, err := s.answer(w, r)
+	state, credential, browserKey, err := s.answer(r)
 	if err != nil {
 		return err
 	}

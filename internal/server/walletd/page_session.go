@@ -128,11 +128,10 @@ func (s *Server) ask(r *http.Request, do string, c wallet.Ceremony, browserKey s
 }
 
 // answer takes a passkey's answer; the question is closed with it.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) (state, credential []byte, browserKey string, err error) {
+func (s *Server) answer(r *http.Request) (state, credential []byte, browserKey string, err error) {
 	if !s.limits.keys.Allow(web.Source(r, s.cfg.Server.BehindProxy)) {
 		return nil, nil, "", fault.New(fault.Busy, "walletd.answer", nil)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		return nil, nil, "", fault.New(fault.Invalid, "walletd.answer", err)
 	}

@@ -32,7 +32,7 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, status int, 
 }
 
 func (s *Server) doSignIn(w http.ResponseWriter, r *http.Request) error {
-	state, credential, _, err := s.answer(w, r)
+	state, credential, _, err := s.answer(r)
 	if err != nil {
 		return err
 	}

@@ -217,7 +217,7 @@ func (s *Server) doDevice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	state, credential, browserKey, err := s.answer(w, r)
+	state, credential, browserKey, err := s.answer(r)
 	if err != nil {
 		return err
 	}
