@@ -48,7 +48,7 @@ var linkTexts = web.Texts{
 	"link.atm.note":   {JA: "キャッシュカードで。電話がなくてもできます", EN: "With your cash card; no phone needed"},
 	"link.atm.lead":   {JA: "当行のATMで、この受付番号の申し込みを確認してください。この画面は開いたままにします。", EN: "Please confirm this request at one of our ATMs. Leave this page open."},
 	"link.atm.1":      {JA: "ATMで「受付番号での確認」を選び、キャッシュカードと暗証番号を入れます。", EN: "Choose “Confirm by reference” at the ATM; put in your card and PIN."},
-	"link.atm.2":      {JA: "上の受付番号を入力し、画面に「%s」とお手続きの内容が出ることを確かめて、確認を押します。", EN: "Type the reference above, see that it shows “%s” and what you are doing, and confirm."},
+	"link.atm.2":      {JA: "上の受付番号を入力し、画面に「%s」とお手続きの内容、口座連携ではお名前も出ることを確かめて、確認を押します。", EN: "Type the reference above, see that it shows “%s”, what you are doing and, for a link, your name, and confirm."},
 	"link.atm.3":      {JA: "10分以内にこの画面へ戻り、下のボタンを押します。", EN: "Come back to this page within 10 minutes and press the button below."},
 	"link.atm.until":  {JA: "この手続きは%sまで有効です。", EN: "This procedure is good until %s."},
 	"link.atm.done":   {JA: "ATMで確認しました", EN: "I have confirmed at the ATM"},
