@@ -66,7 +66,7 @@ func (f onFile) barred(now time.Time) string {
 		return "account " + f.Gate.Shut
 	case len(f.PIN.Protected) == 0:
 		return "no PIN"
-	case now.Before(f.PIN.LockedUntil):
+	case now.Before(f.PIN.Pages.LockedUntil):
 		return "locked"
 	}
 	return ""

@@ -92,31 +92,60 @@ type PINRow struct {
 	Account     AccountID
 	Protected   []byte
 	ChangedAt   time.Time
-	Tries       int       // wrong ones, or under way, since the last right one
-	LockedUntil time.Time // linking and the portal, never the cash card
+	Pages, Card PINCount
 }
 
-// Three wrong PINs in sessions at the bank's pages lock linking and the portal for the account, for a
-// day. The cash card is not touched: nobody can lock other people's cards from afar (R5).
+// PINPlace is where a PIN is typed.
+type PINPlace string
+
+// The places. Three wrong PINs in a row lock the place where they were typed, for a day, and no other: nobody
+// locks from afar the card in its owner's hand, nor with it the stop at an ATM (R5, D2); and whoever found the
+// card keeps her from no page of the bank.
+const (
+	AtPages   PINPlace = "pages"   // linking and the portal
+	AtMachine PINPlace = "machine" // the card in an ATM
+)
+
+// Wrong PINs in a row that lock, and for how long.
 const (
 	PINTries = 3
 	PINLock  = 24 * time.Hour
 )
 
-// Take counts a try before it is evaluated, so that tries in parallel cannot be more than PINTries. It
-// says whether the try may be evaluated.
-func (r PINRow) Take(now time.Time) (PINRow, bool) {
-	if now.Before(r.LockedUntil) {
+// PINCount counts the wrong PINs of one place.
+type PINCount struct {
+	Tries       int // wrong ones, or under way, since the last right one
+	LockedUntil time.Time
+}
+
+// Take counts a try at a place before it is evaluated, so that tries in parallel cannot be more than PINTries.
+// It says whether the try may be evaluated.
+func (r PINRow) Take(at PINPlace, now time.Time) (PINRow, bool) {
+	c := &r.Pages
+	if at == AtMachine {
+		c = &r.Card
+	}
+	if now.Before(c.LockedUntil) {
 		return r, false
 	}
-	if !r.LockedUntil.IsZero() {
-		r.Tries, r.LockedUntil = 0, time.Time{}
+	if !c.LockedUntil.IsZero() {
+		*c = PINCount{}
 	}
-	r.Tries++
-	if r.Tries >= PINTries {
-		r.LockedUntil = now.Add(PINLock)
+	c.Tries++
+	if c.Tries >= PINTries {
+		c.LockedUntil = now.Add(PINLock)
 	}
 	return r, true
+}
+
+// Cleared forgets the wrong tries of a place.
+func (r PINRow) Cleared(at PINPlace) PINRow {
+	if at == AtMachine {
+		r.Card = PINCount{}
+	} else {
+		r.Pages = PINCount{}
+	}
+	return r
 }
 
 // PINStore keeps PIN rows.
@@ -124,9 +153,9 @@ type PINStore interface {
 	// PINOf reads the row; fault.NotFound where the account has no PIN.
 	PINOf(ctx context.Context, acc AccountID) (PINRow, error)
 	// TakePINTry applies PINRow.Take in one transaction. An account without a PIN is never allowed.
-	TakePINTry(ctx context.Context, acc AccountID, now time.Time) (row PINRow, allowed bool, err error)
-	// ClearPINTries forgets the wrong tries after a right one.
-	ClearPINTries(ctx context.Context, acc AccountID) error
+	TakePINTry(ctx context.Context, acc AccountID, at PINPlace, now time.Time) (row PINRow, allowed bool, err error)
+	// ClearPINTries applies PINRow.Cleared, after a right one.
+	ClearPINTries(ctx context.Context, acc AccountID, at PINPlace) error
 }
 
 // PutPIN is a Write of a new PIN; tries and lock are those of its row.

@@ -77,6 +77,7 @@ type Proof struct {
 
 	Kind     ProofKind // "" until proved
 	ProvedAt time.Time
+	SpentAt  time.Time // it opened what it was made for, and opens no more
 
 	CreatedAt time.Time
 	Version   int64

@@ -10,7 +10,8 @@ import (
 )
 
 // StartATM opens a session for a card in a machine of an authenticated ATM operator. The card is possession,
-// so that the PIN may be looked at (L1). Wrong PINs count against linking and the portal, never the card.
+// so that the PIN may be looked at (L1). Wrong PINs here count for this card in machines only, and those of the
+// bank's pages do not count here (R5).
 func (b *Bank) StartATM(ctx context.Context, client, card string, pin PIN) (secret string, until time.Time, err error) {
 	acc, err := b.Store.AccountByCard(ctx, card)
 	if err != nil {
@@ -21,7 +22,7 @@ func (b *Bank) StartATM(ctx context.Context, client, card string, pin PIN) (secr
 	}
 	now := b.Now()
 	held := Possession{account: acc.ID, kind: ProofATM, at: now}
-	ok, err := b.VerifyPIN(ctx, held, pin)
+	ok, err := b.verifyPIN(ctx, held, AtMachine, pin)
 	if err != nil || !ok || acc.Closed {
 		return "", time.Time{}, either(err, errNotProved)
 	}
@@ -54,25 +55,28 @@ type Pending struct {
 	Open      bool // its window is open already
 }
 
-// PendingAt lists the proofs that wait for the card's owner, newest first.
-func (b *Bank) PendingAt(ctx context.Context, s ATMSession) ([]Pending, error) {
+// PendingAt is the one proof of the card's account that has the reference her own page shows, and she types at
+// the machine. There is no list: others may have begun any number of proofs for her account, and none of them is
+// offered to her, nor pushes hers aside (L18).
+func (b *Bank) PendingAt(ctx context.Context, s ATMSession, reference string) (Pending, error) {
 	now := b.Now()
-	rows, err := b.Store.OpenProofs(ctx, s.Account, now.Add(-SessionLife))
+	p, err := b.Store.ProofByReference(ctx, s.Account, readReference(reference), now.Add(-SessionLife))
 	if err != nil {
-		return nil, err
-	}
-	out := make([]Pending, 0, len(rows))
-	for _, p := range rows {
-		asks := b.Profile.Name
-		if p.Purpose == ForLink {
-			asks = b.Services[p.Service].Name
+		if fault.Of(err) == fault.NotFound {
+			err = &fault.Error{Kind: fault.NotFound, Op: "bank.PendingAt", Err: err, Public: fault.Text{
+				JA: "この受付番号の手続きは、この口座にはありません。番号をお確かめください。",
+				EN: "Nothing with this reference waits for this account. Please check the reference."}}
 		}
-		out = append(out, Pending{
-			Proof: p.ID, Reference: p.Reference, Purpose: p.Purpose, Asks: asks, Holder: p.Holder, Near: p.Near,
-			Until: p.CreatedAt.Add(SessionLife), Open: now.Before(p.Until),
-		})
+		return Pending{}, err
 	}
-	return out, nil
+	asks := b.Profile.Name
+	if p.Purpose == ForLink {
+		asks = b.Services[p.Service].Name
+	}
+	return Pending{
+		Proof: p.ID, Reference: p.Reference, Purpose: p.Purpose, Asks: asks, Holder: p.Holder, Near: p.Near,
+		Until: p.CreatedAt.Add(SessionLife), Open: now.Before(p.Until),
+	}, nil
 }
 
 // OpenWindow opens the link window for one pending proof, for ten minutes (L18).

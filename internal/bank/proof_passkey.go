@@ -66,8 +66,12 @@ func (b *Bank) passkeyUser(ctx context.Context, acc AccountID) (passkeyUser, []P
 
 // BeginPasskey starts an assertion. It names no credential, so that it is the same for an account without
 // passkeys, or without existence (L3): the authenticator offers what it has for this host. The answer is
-// JSON for PublicKeyCredential.parseRequestOptionsFromJSON.
+// JSON for PublicKeyCredential.parseRequestOptionsFromJSON. A page that is loaded again shows the challenge that
+// is open: nothing is written until it was answered.
 func (b *Bank) BeginPasskey(ctx context.Context, p Proof) ([]byte, error) {
+	if open, ok := openCeremony(p); ok {
+		return open.Options, nil
+	}
 	w, err := b.relyingParty()
 	if err != nil {
 		return nil, err
@@ -79,25 +83,37 @@ func (b *Bank) BeginPasskey(ctx context.Context, p Proof) ([]byte, error) {
 	return b.keepCeremony(ctx, p, session, options.Response)
 }
 
+// ceremony is a challenge that waits for its one answer, with what the page shows of it.
+type ceremony struct {
+	Session webauthn.SessionData
+	Options json.RawMessage
+}
+
+// openCeremony reads the ceremony that is open in a proof, if one is.
+func openCeremony(p Proof) (c ceremony, ok bool) {
+	return c, p.Challenge != nil && json.Unmarshal(p.Challenge, &c) == nil && c.Session.Challenge != ""
+}
+
 // keepCeremony stores a ceremony's challenge in the proof and gives its options as JSON.
 func (b *Bank) keepCeremony(ctx context.Context, p Proof, session *webauthn.SessionData, options any) ([]byte, error) {
+	const op = "bank.ceremony"
+	shown, err := json.Marshal(options)
+	if err != nil {
+		return nil, fault.New(fault.Internal, op, err)
+	}
 	version := p.Version
-	var err error
-	if p.Challenge, err = json.Marshal(session); err != nil {
-		return nil, fault.New(fault.Internal, "bank.ceremony", err)
+	if p.Challenge, err = json.Marshal(ceremony{*session, shown}); err != nil {
+		return nil, fault.New(fault.Internal, op, err)
 	}
 	p.Version++
-	if err := b.Store.Commit(ctx, PutProof{Proof: p, IfVersion: version}); err != nil {
-		return nil, err
-	}
-	return json.Marshal(options)
+	return shown, b.Store.Commit(ctx, PutProof{Proof: p, IfVersion: version})
 }
 
 // FinishPasskey judges an assertion as the page's credential.toJSON() gave it. Anything but possession is
 // the same error, which NotProved knows.
 func (b *Bank) FinishPasskey(ctx context.Context, p Proof, response []byte) (Possession, error) {
-	var session webauthn.SessionData
-	if p.Kind != "" || p.Challenge == nil || json.Unmarshal(p.Challenge, &session) != nil || !b.Policy.Passkey {
+	open, ok := openCeremony(p)
+	if p.Kind != "" || !ok || !b.Policy.Passkey {
 		return Possession{}, errNotProved
 	}
 	if err := b.burnChallenge(ctx, &p); err != nil {
@@ -120,7 +136,7 @@ func (b *Bank) FinishPasskey(ctx context.Context, p Proof, response []byte) (Pos
 			return nil, text("a passkey of somebody else")
 		}
 		return user, nil
-	}, session, parsed)
+	}, open.Session, parsed)
 	if err != nil || cred.Authenticator.CloneWarning {
 		return Possession{}, errNotProved
 	}
@@ -169,10 +185,13 @@ func usedPasskey(rows []Passkey, cred *webauthn.Credential) (Passkey, error) {
 func credentialID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
 // BeginEnrol starts the registration of a passkey at the bank. Whoever enrols has proved possession for it
-// before (L16). The answer is JSON for PublicKeyCredential.parseCreationOptionsFromJSON.
+// before (L16). The answer is JSON for PublicKeyCredential.parseCreationOptionsFromJSON, the same until answered.
 func (b *Bank) BeginEnrol(ctx context.Context, p Proof) ([]byte, error) {
 	if p.Kind == "" || p.Account == "" || p.Purpose != ForEnrol {
 		return nil, errNotProved
+	}
+	if open, ok := openCeremony(p); ok {
+		return open.Options, nil
 	}
 	user, _, err := b.passkeyUser(ctx, p.Account)
 	if err != nil {
@@ -190,10 +209,10 @@ func (b *Bank) BeginEnrol(ctx context.Context, p Proof) ([]byte, error) {
 	return b.keepCeremony(ctx, p, session, options.Response)
 }
 
-// FinishEnrol stores a passkey and tells the depositor. For 7 days nothing of the account makes a link (L14).
+// FinishEnrol stores a passkey, which spends the proof, and tells the depositor. For 7 days nothing of the account makes a link (L14).
 func (b *Bank) FinishEnrol(ctx context.Context, p Proof, response []byte) (Passkey, error) {
-	var session webauthn.SessionData
-	if p.Kind == "" || p.Purpose != ForEnrol || p.Challenge == nil || json.Unmarshal(p.Challenge, &session) != nil {
+	open, ok := openCeremony(p)
+	if p.Kind == "" || p.Purpose != ForEnrol || !ok {
 		return Passkey{}, errNotProved
 	}
 	if err := b.burnChallenge(ctx, &p); err != nil {
@@ -211,7 +230,7 @@ func (b *Bank) FinishEnrol(ctx context.Context, p Proof, response []byte) (Passk
 	if err != nil {
 		return Passkey{}, err
 	}
-	cred, err := w.CreateCredential(user, session, parsed)
+	cred, err := w.CreateCredential(user, open.Session, parsed)
 	if err != nil {
 		return Passkey{}, errNotProved
 	}
@@ -219,7 +238,7 @@ func (b *Bank) FinishEnrol(ctx context.Context, p Proof, response []byte) (Passk
 	if row.Credential, err = json.Marshal(cred); err != nil {
 		return Passkey{}, fault.New(fault.Internal, "bank.FinishEnrol", err)
 	}
-	return row, b.TellNow(ctx, Event{Kind: EventPasskey, Account: p.Account, At: row.AddedAt}, PutPasskey{row}, PutEvidence{Evidence{
+	return row, b.TellNow(ctx, Event{Kind: EventPasskey, Account: p.Account, At: row.AddedAt}, b.spent(p), PutPasskey{row}, PutEvidence{Evidence{
 		Kind: "passkey", Account: p.Account, At: row.AddedAt, Facts: map[string]string{"credential": row.ID, "proof": string(p.Kind)},
 	}})
 }

@@ -51,6 +51,9 @@ func (b *Bank) ProofFor(ctx context.Context, proof ProofID, cookie string) (Proo
 	if !b.Now().Before(p.CreatedAt.Add(SessionLife)) {
 		return Proof{}, errNoSession("bank.ProofFor", "expired")
 	}
+	if !p.SpentAt.IsZero() {
+		return Proof{}, errNoSession("bank.ProofFor", "spent")
+	}
 	return p, nil
 }
 
@@ -64,6 +67,25 @@ func (b *Bank) PossessionOf(ctx context.Context, proof ProofID, cookie string, p
 		return Possession{}, errNotProved
 	}
 	return p.possession(), nil
+}
+
+// spending is the row that uses a proof up, for the commit of what it opens: it opens that once. Where it did
+// already it is as if it were over.
+func (b *Bank) spending(ctx context.Context, proof ProofID) (ledger.Write, error) {
+	p, err := b.Store.ProofByID(ctx, proof)
+	if err != nil {
+		return nil, err
+	}
+	if !p.SpentAt.IsZero() {
+		return nil, errNoSession("bank.spending", "spent")
+	}
+	return b.spent(p), nil
+}
+
+func (b *Bank) spent(p Proof) ledger.Write {
+	version := p.Version
+	p.SpentAt, p.Version = b.Now(), version+1
+	return PutProof{Proof: p, IfVersion: version}
 }
 
 // proved ends a proof well.

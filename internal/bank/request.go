@@ -202,8 +202,8 @@ type PutATMSession struct{ Session ATMSession }
 type ProofStore interface {
 	// ProofByID reads one.
 	ProofByID(ctx context.Context, p ProofID) (Proof, error)
-	// OpenProofs lists the unproved proofs of an account begun after a moment, newest first.
-	OpenProofs(ctx context.Context, acc AccountID, after time.Time) ([]Proof, error)
+	// ProofByReference reads the unproved proof of an account that has a reference and began after a moment.
+	ProofByReference(ctx context.Context, acc AccountID, reference string, after time.Time) (Proof, error)
 	// CodesSince counts the codes of a budget that left for an account after a moment.
 	CodesSince(ctx context.Context, acc AccountID, budget CodeBudget, after time.Time) (int, error)
 	// PasskeysOf lists an account's passkeys, removed ones too.

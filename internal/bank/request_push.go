@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
@@ -135,6 +136,15 @@ func (b *Bank) newReference() string {
 		raw[i] = letters[raw[i]&31]
 	}
 	return string(raw[:4]) + "-" + string(raw[4:])
+}
+
+// readReference reads a reference as people type it: in small letters, without the stroke, with spaces.
+func readReference(typed string) string {
+	bare := strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(typed))
+	if len(bare) != 8 {
+		return bare
+	}
+	return bare[:4] + "-" + bare[4:]
 }
 
 // digits6 is a one-time code: six decimal digits, evenly spread.

@@ -144,13 +144,21 @@ func (b *Bank) UndoStop(ctx context.Context, held Possession, pin PIN, link id.L
 	if ok, err = b.VerifyPIN(ctx, held, pin); !ok || err != nil {
 		return false, err
 	}
-	if link != "" {
-		return true, again(ctx, op, func() error { return b.undoOne(ctx, held.account, link) })
-	}
-	return true, again(ctx, op, func() error { return b.undoAll(ctx, held.account) })
+	return true, again(ctx, op, func() error {
+		spent, err := b.spending(ctx, held.proof)
+		switch {
+		case err != nil:
+			return err
+		case link != "":
+			return b.undoOne(ctx, held.account, link, spent)
+		}
+		return b.undoAll(ctx, held.account, spent)
+	})
 }
 
-func (b *Bank) undoOne(ctx context.Context, acc AccountID, link id.Link) error {
+// undoOne undoes the stop of one link. The proof is spent in the same commit, also where nothing is stopped: it
+// undoes no stop that comes later.
+func (b *Bank) undoOne(ctx context.Context, acc AccountID, link id.Link, spent ledger.Write) error {
 	l, err := b.Store.Link(ctx, link)
 	if err != nil {
 		return err
@@ -159,19 +167,25 @@ func (b *Bank) undoOne(ctx context.Context, acc AccountID, link id.Link) error {
 		return notYours("bank.UndoStop", "the link is another account's")
 	}
 	if l.State != LinkSuspended || l.Reason != ByDepositor {
-		return nil
+		return b.Store.Commit(ctx, spent)
 	}
-	_, err = b.MoveLink(ctx, link, b.cooling("undone", EventUndone), unchanged(l))
+	m := b.cooling("undone", EventUndone)
+	m.More = append(m.More, spent)
+	_, err = b.MoveLink(ctx, link, m, unchanged(l))
 	return err
 }
 
 // undoAll opens the account's gate and lets the links that the stop-all suspended cool off, in one commit: no
-// crash leaves an open gate over links that did not cool, or links that say so under a shut one.
-func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
+// crash leaves an open gate over links that did not cool, or links that say so under a shut one. The proof is
+// spent as by undoOne.
+func (b *Bank) undoAll(ctx context.Context, acc AccountID, spent ledger.Write) error {
 	const op = "bank.UndoStop"
 	g, err := b.Books.Gate(ctx, AccountGate(acc))
-	if err != nil || g.Shut != ShutStopped {
+	if err != nil {
 		return err
+	}
+	if g.Shut != ShutStopped {
+		return b.Store.Commit(ctx, spent)
 	}
 	links, err := b.Store.LinksOf(ctx, acc)
 	if err != nil {
@@ -185,7 +199,7 @@ func (b *Bank) undoAll(ctx context.Context, acc AccountID) error {
 	open := g
 	open.Shut = ""
 	reqs := []ledger.Request{{At: at, Do: ledger.SetGate{Gate: open, IfVersion: g.Version}, Then: func(ledger.Result) []ledger.Write {
-		return append([]ledger.Write{PutEvidence{Evidence{Kind: "undone_all", Account: acc, At: at}}}, told...)
+		return append([]ledger.Write{spent, PutEvidence{Evidence{Kind: "undone_all", Account: acc, At: at}}}, told...)
 	}}}
 	for _, l := range links {
 		// No link is live under a shut gate; one that was, by whatever way, would cool off too.

@@ -344,14 +344,17 @@ func TestThreeWrongPINsLockLinkingForADay(t *testing.T) {
 	wg.Wait()
 	row, err := w.store.PINOf(t.Context(), acc.ID)
 	must(t, err)
-	if row.Tries != bank.PINTries {
-		t.Errorf("%d tries counted", row.Tries)
+	if row.Pages.Tries != bank.PINTries || row.Card.Tries != 0 {
+		t.Errorf("%d tries counted, %d of the card", row.Pages.Tries, row.Card.Tries)
 	}
 	if ok, err := w.VerifyPIN(t.Context(), held, hanakoPIN); ok || err != nil {
 		t.Errorf("locked, the right PIN: %v %v", ok, err)
 	}
+	// The card is not: its owner proves possession at an ATM. That is no way around the lock of the pages.
+	if ok, err := w.VerifyPIN(t.Context(), w.possession(acc, bank.ForPortal), hanakoPIN); ok || err != nil {
+		t.Errorf("locked, after the right PIN at an ATM: %v %v", ok, err)
+	}
 	w.time = w.time.Add(bank.PINLock)
-	// The card never was: its owner proves possession anew at an ATM.
 	if ok, err := w.VerifyPIN(t.Context(), w.possession(acc, bank.ForPortal), hanakoPIN); !ok || err != nil {
 		t.Errorf("a day later: %v %v", ok, err)
 	}

@@ -149,6 +149,20 @@ func (p *pages) apiScreen(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// apiFind shows the one request that has a reference.
+func (p *pages) apiFind(w http.ResponseWriter, r *http.Request) error {
+	m, session, err := p.apiMachine(r)
+	if err != nil {
+		return err
+	}
+	found, err := m.find(r.Context(), session, r.PathValue("reference"))
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, found)
+	return nil
+}
+
 // apiAct posts "windows" {proof}, "acknowledgements" {link} or "cash" {amount, ref}.
 func (p *pages) apiAct(w http.ResponseWriter, r *http.Request) error {
 	m, session, err := p.apiMachine(r)

@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"github.com/kozamori/kozamori/internal/fault"
@@ -70,6 +71,17 @@ type atmPending struct {
 	Open      bool     `json:"open"`
 }
 
+// What is what the proof is for, in words.
+func (p atmPending) What() fault.Text { return atmPurposes[p.Purpose] }
+
+var atmPurposes = map[string]fault.Text{
+	"link":    {JA: "口座連携の申し込み", EN: "Request for a link"},
+	"portal":  {JA: "お客さまページへのサインイン", EN: "Signing in to the bank's own pages"},
+	"enrol":   {JA: "パスキーの登録", EN: "Registering a passkey"},
+	"confirm": {JA: "口座連携の確認（少額の制限の解除）", EN: "Confirming a link (lifts its small cap)"},
+	"undo":    {JA: "停止の解除", EN: "Undoing a stop"},
+}
+
 // atmWaiting is a link whose depositor has not yet said that she knows of it.
 type atmWaiting struct {
 	Link   string   `json:"link"`
@@ -80,7 +92,6 @@ type atmWaiting struct {
 // atmScreen is what the machine shows.
 type atmScreen struct {
 	Balance money.Yen    `json:"balance"`
-	Pending []atmPending `json:"pending"`
 	Waiting []atmWaiting `json:"waiting"`
 }
 
@@ -96,6 +107,14 @@ func (m *atm) insert(ctx context.Context, card, pin string) (session string, err
 func (m *atm) screen(ctx context.Context, session string) (atmScreen, error) {
 	var out atmScreen
 	err := m.client.Do(ctx, wire.Call{Method: http.MethodGet, URL: m.base + "/v1/atm/session", Header: http.Header{"Atm-Session": {session}}, Out: &out})
+	return out, err
+}
+
+// find shows the one request that has the reference a person typed.
+func (m *atm) find(ctx context.Context, session, reference string) (atmPending, error) {
+	var out atmPending
+	err := m.client.Do(ctx, wire.Call{Method: http.MethodGet, URL: m.base + "/v1/atm/requests/" + url.PathEscape(reference),
+		Header: http.Header{"Atm-Session": {session}}, Out: &out})
 	return out, err
 }
 

@@ -18,7 +18,7 @@ func TestTemplates(t *testing.T) {
 		homePage{Wallets: []place{{}}, Banks: []place{{}}, References: []place{{}}, People: []shownPerson{person}, Staff: []shownStaff{{}}},
 		inboxPage{Form: web.NewForm(), Letters: []shownLetter{{Lines: [][]piece{{{URL: "http://x"}}}}}},
 		clockPage{Form: clockForm(), Steps: []clockStep{{}}}, auditPage{},
-		atmPage{Form: web.NewForm(), Pending: []atmPending{{}}, Waiting: []atmWaiting{{}}},
+		atmPage{Form: web.NewForm(), Found: &atmPending{}, Waiting: []atmWaiting{{}}},
 	)
 	if err != nil {
 		t.Error(err)

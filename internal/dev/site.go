@@ -69,7 +69,7 @@ func (w *world) site(log *slog.Logger) (http.Handler, error) {
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /api/info": p.apiInfo, "GET /api/inbox": p.apiInbox, "GET /api/clock": p.apiClock, "POST /api/clock": p.apiMove,
 		"POST /api/people": p.apiPeople, "GET /api/audit": p.apiAudit, "POST /api/atm/sessions": p.apiInsert,
-		"GET /api/atm/{session}": p.apiScreen, "POST /api/atm/{session}/{what}": p.apiAct,
+		"GET /api/atm/{session}": p.apiScreen, "GET /api/atm/{session}/requests/{reference}": p.apiFind, "POST /api/atm/{session}/{what}": p.apiAct,
 	} {
 		mux.HandleFunc(pattern, web.HandleAPI(h))
 	}

@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
@@ -17,7 +18,8 @@ type atmPage struct {
 	Person        Person
 	BankName      fault.Text
 	Balance       money.Yen
-	Pending       []atmPending
+	Typed         string      // the reference
+	Found         *atmPending // what has it
 	Waiting       []atmWaiting
 }
 
@@ -50,9 +52,9 @@ func (w *world) owner(card string) (Person, bool) {
 }
 
 func (p *pages) showATM(w http.ResponseWriter, r *http.Request) error {
-	page, err := p.screen(r.Context())
+	page, err := p.screen(r.Context(), strings.TrimSpace(r.URL.Query().Get("reference")))
 	if err != nil {
-		page = atmPage{Form: p.atmForm(), Problem: fault.PublicOf(err)}
+		page.Problem = fault.PublicOf(err)
 	}
 	if r.URL.Query().Has("done") {
 		page.Done = fault.Text{JA: "受け付けました。画面に戻って続けてください。", EN: "Done. Go on where you came from."}
@@ -61,8 +63,8 @@ func (p *pages) showATM(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// screen is what the machine shows of the card that is in it.
-func (p *pages) screen(ctx context.Context) (atmPage, error) {
+// screen is what the machine shows of the card that is in it, and of the request whose reference was typed.
+func (p *pages) screen(ctx context.Context, reference string) (atmPage, error) {
 	page := atmPage{Form: p.atmForm()}
 	person, ok := p.owner(p.sessions.GetString(ctx, keyCard))
 	if !ok {
@@ -78,7 +80,15 @@ func (p *pages) screen(ctx context.Context) (atmPage, error) {
 		return page, err
 	}
 	page.Open, page.Person, page.BankName = true, person, p.shown(person).BankName
-	page.Balance, page.Pending, page.Waiting = shown.Balance, shown.Pending, shown.Waiting
+	page.Balance, page.Waiting, page.Typed = shown.Balance, shown.Waiting, reference
+	if reference == "" {
+		return page, nil
+	}
+	found, err := m.find(ctx, p.sessions.GetString(ctx, keySession), reference)
+	if err != nil {
+		return page, err
+	}
+	page.Found = &found
 	return page, nil
 }
 

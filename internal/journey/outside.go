@@ -243,7 +243,6 @@ type machine struct {
 // screen is what the machine shows.
 type screen struct {
 	Balance money.Yen
-	Pending []struct{ Proof, Reference, Purpose, Holder string }
 	Waiting []struct{ Link, Holder string }
 }
 
@@ -264,16 +263,14 @@ func (m *machine) screen(ctx context.Context) (screen, error) {
 
 // open opens the window of the proof whose reference the person's own screen shows.
 func (m *machine) open(ctx context.Context, reference string) error {
-	s, err := m.screen(ctx)
-	if err != nil {
+	var found struct{ Proof, Reference string }
+	if err := m.w.api(ctx, http.MethodGet, m.base+"/requests/"+url.PathEscape(reference), nil, nil, &found); err != nil {
 		return err
 	}
-	for _, p := range s.Pending {
-		if p.Reference == reference {
-			return m.w.api(ctx, http.MethodPost, m.base+"/windows", nil, map[string]string{"proof": p.Proof}, nil)
-		}
+	if found.Reference != reference {
+		return fmt.Errorf("expected %q to wait at the ATM; it shows %q", reference, found.Reference)
 	}
-	return fmt.Errorf("expected %q to wait at the ATM; it shows %d others", reference, len(s.Pending))
+	return m.w.api(ctx, http.MethodPost, m.base+"/windows", nil, map[string]string{"proof": found.Proof}, nil)
 }
 
 // acknowledge says of the one link that waits that its depositor knows of it.

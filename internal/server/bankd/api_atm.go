@@ -26,7 +26,7 @@ func wordsOf(t fault.Text) words { return words(t) }
 type atmStart struct {
 	Body struct {
 		Card string `json:"card" maxLength:"64" doc:"The card's id, as the machine reads it."`
-		PIN  string `json:"pin" maxLength:"8" doc:"As typed at the machine; wrong ones count against linking and the portal, never the card."`
+		PIN  string `json:"pin" maxLength:"8" doc:"As typed at the machine; three wrong ones in a row lock the card in machines for a day, and nothing else does."`
 	}
 }
 
@@ -45,7 +45,7 @@ type ATMSession struct {
 
 type atmPending struct {
 	Proof     string    `json:"proof"`
-	Reference string    `json:"reference" doc:"As the person's screen shows it."`
+	Reference string    `json:"reference" doc:"As the person's own page shows it."`
 	Purpose   string    `json:"purpose" enum:"link,portal,enrol,confirm,undo"`
 	Asks      words     `json:"asks" doc:"Who asks: show it before a window is opened (L18)."`
 	Holder    string    `json:"holder,omitempty" doc:"In whose name a link is asked for: show it."`
@@ -64,10 +64,16 @@ type atmWaiting struct {
 type atmList struct {
 	Body struct {
 		Balance money.Yen    `json:"balance"`
-		Pending []atmPending `json:"pending" doc:"What waits for the card, newest first."`
 		Waiting []atmWaiting `json:"waiting" doc:"Links whose depositor has not yet said that she knows of them (L8)."`
 	}
 }
+
+type atmFind struct {
+	ATMSession
+	Reference string `path:"reference" maxLength:"16" doc:"As typed: small letters, and without the stroke, will do."`
+}
+
+type atmFound struct{ Body atmPending }
 
 type atmOpen struct {
 	ATMSession
@@ -106,7 +112,10 @@ func (t *tenant) atmAPI(api huma.API) {
 	web.Register(api, op("atmStart", http.MethodPost, "/v1/atm/sessions", "Begin with a card and its PIN",
 		"The session lasts five minutes. A wrong PIN, an unknown card and a locked one are the same refusal (L3).", http.StatusCreated), t.atmBegin)
 	web.Register(api, op("atmList", http.MethodGet, "/v1/atm/session", "What waits for the card",
-		"Requests that may be proved at the machine, links whose depositor has not yet said that she knows of them, and the balance.", http.StatusOK), t.atmShow)
+		"Links whose depositor has not yet said that she knows of them, and the balance.", http.StatusOK), t.atmShow)
+	web.Register(api, op("atmFind", http.MethodGet, "/v1/atm/requests/{reference}", "The one request with a reference",
+		"She types the reference that her own page shows; the machine shows who asks, in whose name and what for. There is no list: "+
+			"nobody else's request is ever offered to her (L18).", http.StatusOK), t.atmFind)
 	web.Register(api, op("atmWindow", http.MethodPost, "/v1/atm/windows", "Open the window of one pending proof for 10 minutes",
 		"Only after the machine has shown who asks, and in whose name (L18). It proves possession for that request and no other.", http.StatusCreated), t.atmWindow)
 	web.Register(api, op("atmAcknowledge", http.MethodPost, "/v1/atm/acknowledgements", "The depositor knows of a link",
@@ -145,10 +154,6 @@ func (t *tenant) atmShow(ctx context.Context, in *ATMSession) (*atmList, error) 
 	if err != nil {
 		return nil, err
 	}
-	pending, err := t.bank.PendingAt(ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	waiting, err := t.bank.ToAcknowledge(ctx, s)
 	if err != nil {
 		return nil, err
@@ -158,17 +163,26 @@ func (t *tenant) atmShow(ctx context.Context, in *ATMSession) (*atmList, error) 
 		return nil, err
 	}
 	out := &atmList{}
-	out.Body.Balance, out.Body.Pending, out.Body.Waiting = acc.Balance, []atmPending{}, []atmWaiting{}
-	for _, p := range pending {
-		out.Body.Pending = append(out.Body.Pending, atmPending{
-			Proof: string(p.Proof), Reference: p.Reference, Purpose: string(p.Purpose), Asks: wordsOf(p.Asks),
-			Holder: p.Holder, Near: p.Near, Expires: p.Until, Open: p.Open,
-		})
-	}
+	out.Body.Balance, out.Body.Waiting = acc.Balance, []atmWaiting{}
 	for _, a := range waiting {
 		out.Body.Waiting = append(out.Body.Waiting, atmWaiting{Link: string(a.Link), Asks: wordsOf(a.Asks), Holder: a.Holder, Expires: a.Until})
 	}
 	return out, nil
+}
+
+func (t *tenant) atmFind(ctx context.Context, in *atmFind) (*atmFound, error) {
+	s, err := t.atm(ctx, in.Session)
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.bank.PendingAt(ctx, s, in.Reference)
+	if err != nil {
+		return nil, err
+	}
+	return &atmFound{atmPending{
+		Proof: string(p.Proof), Reference: p.Reference, Purpose: string(p.Purpose), Asks: wordsOf(p.Asks),
+		Holder: p.Holder, Near: p.Near, Expires: p.Until, Open: p.Open,
+	}}, nil
 }
 
 func (t *tenant) atmWindow(ctx context.Context, in *atmOpen) (*atmOpened, error) {

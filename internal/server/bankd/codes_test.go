@@ -3,7 +3,6 @@ package bankd
 import (
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -228,7 +227,7 @@ func TestStopAllIsPossibleWithoutACode(t *testing.T) {
 			_, proof := b.begin(w.issuer("0149"), "1234567", "1985-04-01")
 			m, err := w.atm("0149", "card-hanako", hanakoPIN)
 			must(t, err)
-			must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": path.Base(proof)}, nil))
+			m.confirms(b, proof)
 			b.post(proof, "/atm", nil)
 			b.post(proof, "/pin", url.Values{"pin": {hanakoPIN}})
 			b.post(w.issuer("0149")+"/portal", "/stop", nil)

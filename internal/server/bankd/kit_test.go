@@ -382,6 +382,9 @@ func (b *browser) send(method, target string, form url.Values) page {
 			b.cookies[req.URL.Host] = map[string]string{}
 		}
 		b.cookies[req.URL.Host][c.Name] = c.Value
+		if c.MaxAge < 0 {
+			delete(b.cookies[req.URL.Host], c.Name)
+		}
 	}
 	p := page{status: resp.StatusCode, url: target, body: string(text), header: resp.Header}
 	if loc := resp.Header.Get("Location"); loc != "" {

@@ -89,8 +89,11 @@ func (t *tenant) floods(l *web.Limiter, h func(http.ResponseWriter, *http.Reques
 	}
 }
 
-// sessionAccount is the key under which a session knows whose it is.
-const sessionAccount = "account"
+// What a session keeps: whose it is, and what was just done on which page.
+const (
+	sessionAccount = "account"
+	sessionDone    = "done"
+)
 
 // depositor is who is signed in, and what every page of the portal says of the account.
 type depositor struct {
@@ -166,7 +169,7 @@ func (t *tenant) links(ctx context.Context, acc bank.AccountID) (current, over [
 }
 
 func (t *tenant) homePage(w http.ResponseWriter, r *http.Request, d depositor) (err error) {
-	page := homePage{depositor: d, Done: r.URL.Query().Get("done")}
+	page := homePage{depositor: d, Done: t.done(r)}
 	ctx, acc := r.Context(), d.Account.ID
 	if page.Balance, err = t.bank.Balance(ctx, acc); err != nil {
 		return err
@@ -268,7 +271,7 @@ func (t *tenant) portalLinkPage(w http.ResponseWriter, r *http.Request, d deposi
 		t.site.Render(w, r, portalLinkPage{
 			depositor: d, linkLine: t.linkLine(v), Undo: v.Undoable() && !d.Stopped, Stoppable: !v.Over() && !v.Undoable(),
 			ConfirmFrom: from, Cap: t.bank.Policy.LimitedCap, LastDay: v.Valid.Add(-time.Second),
-			Confirm: !from.IsZero() && !t.bank.Now().Before(from) && !d.Stopped, Done: r.URL.Query().Get("done"),
+			Confirm: !from.IsZero() && !t.bank.Now().Before(from) && !d.Stopped, Done: t.done(r),
 		})
 		return nil
 	}
@@ -375,9 +378,12 @@ func (t *tenant) contactsPage(w http.ResponseWriter, r *http.Request, d deposito
 	return nil
 }
 
+// signOut ends the session, and with it all that this browser had begun at the bank.
 func (t *tenant) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := t.sessions.Destroy(r.Context()); err != nil {
 		return fault.New(fault.Unavailable, "bankd.signOut", err)
 	}
+	dropCookie(w, proofCookie)
+	dropCookie(w, linkCookie)
 	return onward(w, r, "/")
 }

@@ -97,6 +97,11 @@ func (t *tenant) begin(w http.ResponseWriter, r *http.Request, purpose bank.Purp
 	return onward(w, r, "/prove/"+string(p.ID))
 }
 
+// dropCookie takes a cookie of a secret from the browser.
+func dropCookie(w http.ResponseWriter, name string) {
+	http.SetCookie(w, &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
+}
+
 // proofSecret is the browser's secret for proofs, "" where it has none that we could have made.
 func proofSecret(r *http.Request) string {
 	c, err := r.Cookie(proofCookie)
@@ -181,10 +186,10 @@ func (t *tenant) showPIN(w http.ResponseWriter, r *http.Request, status int, p b
 	left := bank.PINTries
 	row, err := t.bank.Store.PINOf(r.Context(), p.Account)
 	switch {
-	case err == nil && t.bank.Now().Before(row.LockedUntil):
+	case err == nil && t.bank.Now().Before(row.Pages.LockedUntil):
 		left = 0
-	case err == nil && row.LockedUntil.IsZero():
-		left = max(0, left-row.Tries)
+	case err == nil && row.Pages.LockedUntil.IsZero():
+		left = max(0, left-row.Pages.Tries)
 	case err != nil && fault.Of(err) != fault.NotFound:
 		return err
 	}
@@ -285,7 +290,7 @@ func (t *tenant) holding(w http.ResponseWriter, r *http.Request, p bank.Proof, h
 	if err := t.bank.ConfirmLink(r.Context(), held, link); err != nil {
 		return err
 	}
-	return onward(w, r, "/portal/links/"+string(link)+"?done=confirmed")
+	return t.did(w, r, "confirmed", "/portal/links/"+string(link))
 }
 
 // overNow ends the proof of somebody who has no try left; the account is as it was.
@@ -293,7 +298,7 @@ func (t *tenant) overNow(w http.ResponseWriter, r *http.Request, p bank.Proof) e
 	if p.Purpose == bank.ForPortal {
 		return onward(w, r, "/?over=1")
 	}
-	return onward(w, r, "/portal?done=over")
+	return t.did(w, r, "over", "/portal")
 }
 
 // provePIN is the second factor of signing in, and of undoing a stop.
@@ -313,7 +318,7 @@ func (t *tenant) provePIN(w http.ResponseWriter, r *http.Request) error {
 	pin := bank.PIN(form.Value("pin"))
 	switch p.Purpose {
 	case bank.ForPortal:
-		ok, err := t.bank.VerifyPIN(r.Context(), held, pin)
+		ok, err := t.bank.SignIn(r.Context(), held, pin)
 		if err != nil || !ok {
 			return t.wrongPIN(w, r, p, err)
 		}
@@ -321,6 +326,7 @@ func (t *tenant) provePIN(w http.ResponseWriter, r *http.Request) error {
 			return fault.New(fault.Unavailable, "bankd.provePIN", err)
 		}
 		t.sessions.Put(r.Context(), sessionAccount, string(held.Account()))
+		dropCookie(w, proofCookie) // the next proof begins with a new secret
 		http.SetCookie(w, &http.Cookie{Name: knownCookie, Value: t.bank.KnownMark(held.Account()), Path: "/", MaxAge: int(knownFor.Seconds()),
 			HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode})
 		return onward(w, r, "/portal")
@@ -331,7 +337,7 @@ func (t *tenant) provePIN(w http.ResponseWriter, r *http.Request) error {
 			return t.wrongPIN(w, r, p, err)
 		}
 		t.sessions.Remove(r.Context(), sessionLink)
-		return onward(w, r, "/portal?done=undone")
+		return t.did(w, r, "undone", "/portal")
 	}
 	return &fault.Error{Kind: fault.NotFound, Op: "bankd.provePIN"}
 }
@@ -361,7 +367,7 @@ func (t *tenant) enrol(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return onward(w, r, "/portal?done=passkey")
+	return t.did(w, r, "passkey", "/portal")
 }
 
 func (t *tenant) proveCancel(w http.ResponseWriter, r *http.Request) error {

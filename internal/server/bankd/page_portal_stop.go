@@ -13,7 +13,7 @@ func (t *tenant) stopAll(w http.ResponseWriter, r *http.Request, d depositor) er
 	if err := t.bank.StopAll(r.Context(), d.Account.ID); err != nil {
 		return err
 	}
-	return onward(w, r, "/portal?done=stopped")
+	return t.did(w, r, "stopped", "/portal")
 }
 
 func (t *tenant) stopOne(w http.ResponseWriter, r *http.Request, d depositor) error {
@@ -21,7 +21,7 @@ func (t *tenant) stopOne(w http.ResponseWriter, r *http.Request, d depositor) er
 	if err := t.bank.StopLink(r.Context(), d.Account.ID, link); err != nil {
 		return err
 	}
-	return onward(w, r, "/portal/links/"+string(link)+"?done=stopped")
+	return t.did(w, r, "stopped", "/portal/links/"+string(link))
 }
 
 // stopPage is where the stop link of a notice leads: it shows little, signs nobody in, and asks for no

@@ -331,6 +331,9 @@ func (b *browser) enrolled(t *testing.T, code string, acc bank.Account) *wiretes
 	key.Authenticator.Options.UserHandle = []byte(asked.UserID)
 	made := virtualwebauthn.CreateAttestationResponse(key.RP, key.Authenticator, key.Credential, *asked)
 	b.post(proof, "/enrol", url.Values{"credential": {made}}).wants(t, "パスキーを登録しました")
+	if p := b.get(proof); p.status != http.StatusGone { // spent (L16)
+		t.Errorf("enrolled, and the proof is still good: %d", p.status)
+	}
 	return key
 }
 

@@ -3,6 +3,7 @@ package bankd
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -173,16 +174,6 @@ func (a *atm) call(method, path string, in, out any) error {
 // shown is what the ATM shows of a card.
 type shown struct {
 	Balance int64 `json:"balance"`
-	Pending []struct {
-		Proof     string    `json:"proof"`
-		Reference string    `json:"reference"`
-		Purpose   string    `json:"purpose"`
-		Asks      words     `json:"asks"`
-		Holder    string    `json:"holder"`
-		Near      bool      `json:"near"`
-		Expires   time.Time `json:"expires"`
-		Open      bool      `json:"open"`
-	} `json:"pending"`
 	Waiting []struct {
 		Link    string    `json:"link"`
 		Asks    words     `json:"asks"`
@@ -196,6 +187,45 @@ func (a *atm) show() shown {
 	var out shown
 	must(a.w.t, a.call(http.MethodGet, "/v1/atm/session", nil, &out))
 	return out
+}
+
+// found is what the ATM shows of a reference.
+type found struct {
+	Proof     string    `json:"proof"`
+	Reference string    `json:"reference"`
+	Purpose   string    `json:"purpose"`
+	Asks      words     `json:"asks"`
+	Holder    string    `json:"holder"`
+	Near      bool      `json:"near"`
+	Expires   time.Time `json:"expires"`
+	Open      bool      `json:"open"`
+}
+
+// find types a reference at the machine.
+func (a *atm) find(reference string) (f found, err error) {
+	return f, a.call(http.MethodGet, "/v1/atm/requests/"+url.PathEscape(reference), nil, &f)
+}
+
+var bigCode = regexp.MustCompile(`big-code">([0-9A-Z]{4}-[0-9A-Z]{4})<`)
+
+// reference is what a browser's own page says to type at an ATM.
+func (b *browser) reference(base string) string {
+	b.w.t.Helper()
+	p := b.get(base + "/method/atm")
+	m := bigCode.FindStringSubmatch(p.body)
+	if m == nil {
+		b.w.t.Fatalf("no reference on %s: %d", p.url, p.status)
+	}
+	return m[1]
+}
+
+// confirms types the reference of a browser's page at the machine, and opens the window of what it shows.
+func (a *atm) confirms(b *browser, base string) found {
+	a.w.t.Helper()
+	f, err := a.find(b.reference(base))
+	must(a.w.t, err)
+	must(a.w.t, a.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": f.Proof}, nil))
+	return f
 }
 
 func TestLinkAtAnATMWithoutPhoneOrMail(t *testing.T) {
@@ -216,18 +246,16 @@ func TestLinkAtAnATMWithoutPhoneOrMail(t *testing.T) {
 	}
 	m, err := w.atm("0150", "card-kiyo", hanakoPIN)
 	must(t, err)
-	s := m.show()
-	if len(s.Pending) != 1 || s.Pending[0].Asks.JA != "まるペイ" || s.Pending[0].Holder != "タカハシ キヨ" || s.Pending[0].Purpose != "link" {
-		t.Fatalf("the ATM shows %+v", s)
+	if f := m.confirms(b, a.base()); f.Asks.JA != "まるペイ" || f.Holder != "タカハシ キヨ" || f.Purpose != "link" {
+		t.Fatalf("the ATM shows %+v", f)
 	}
-	must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": s.Pending[0].Proof}, nil))
 	w.forward(10*time.Minute + time.Second)
 	if p := b.post(a.base(), "/atm", nil); !strings.Contains(p.body, "まだ届いていません") {
 		t.Fatalf("after 10 minutes (L18): %d", p.status)
 	}
 	m, err = w.atm("0150", "card-kiyo", hanakoPIN)
 	must(t, err)
-	must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": s.Pending[0].Proof}, nil))
+	m.confirms(b, a.base())
 	if p := b.post(a.base(), "/atm", nil); !strings.Contains(p.body, "暗証番号を入力") {
 		t.Fatalf("with a window: %d %s", p.status, p.body)
 	}
@@ -275,11 +303,7 @@ func TestWindowOfAnotherRequestProvesNothing(t *testing.T) {
 	theirs.enter(c, theirs.push().AuthorizationURL)
 	m, err := w.atm("0149", "card-hanako", hanakoPIN)
 	must(t, err)
-	for _, p := range m.show().Pending {
-		if strings.Contains(b.get(mine.base()).body, p.Reference) {
-			must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": p.Proof}, nil))
-		}
-	}
+	m.confirms(b, mine.base())
 	if p := theirs.post(c); !strings.Contains(p.body, "まだ届いていません") {
 		t.Fatalf("a coached victim's window opens the thief's request: %d", p.status)
 	}

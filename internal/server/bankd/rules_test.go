@@ -490,7 +490,7 @@ func blindPeople(t *testing.T, w *world) {
 	open("2000001", func(n *bank.NewAccount) { n.Phone = "" })
 	locked := open("2000002", nil)
 	for range bank.PINTries {
-		_, _, err := b.Store.TakePINTry(t.Context(), locked.ID, w.clock())
+		_, _, err := b.Store.TakePINTry(t.Context(), locked.ID, bank.AtPages, w.clock())
 		must(t, err)
 	}
 	must(t, b.StopAll(t.Context(), open("2000003", nil).ID))
@@ -572,7 +572,7 @@ func TestWithoutAPhoneOnlyTheCardProves(t *testing.T) {
 	}
 	m, err := w.atm("0149", "card-hanako", hanakoPIN)
 	must(t, err)
-	must(t, m.call(http.MethodPost, "/v1/atm/windows", map[string]string{"proof": m.show().Pending[0].Proof}, nil))
+	m.confirms(b, a.base())
 	if p := a.post(b); !strings.Contains(p.body, "暗証番号を入力") {
 		t.Fatalf("by card: %d", p.status)
 	}
@@ -661,7 +661,7 @@ func TestLockedAndWrongPINLookTheSame(t *testing.T) {
 		a.proveByCode(b)
 		if i == 1 {
 			for range bank.PINTries {
-				_, _, err := w.banks["0149"].store.TakePINTry(t.Context(), acc.ID, w.clock())
+				_, _, err := w.banks["0149"].store.TakePINTry(t.Context(), acc.ID, bank.AtPages, w.clock())
 				must(t, err)
 			}
 		}

@@ -168,21 +168,21 @@ func (s *Store) Contacts(ctx context.Context, acc bank.AccountID) ([]bank.Contac
 
 func putPIN(ctx context.Context, tx *sql.Tx, p bank.PINRow) error {
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO pin (account, protected, changed_us, tries, locked_us) VALUES (?1, ?2, ?3, ?4, ?5)
-		ON CONFLICT (account) DO UPDATE SET protected = ?2, changed_us = ?3, tries = ?4, locked_us = ?5`,
-		p.Account, p.Protected, us(p.ChangedAt), p.Tries, us(p.LockedUntil))
+		INSERT INTO pin (account, protected, changed_us, tries, locked_us, card_tries, card_locked_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+		ON CONFLICT (account) DO UPDATE SET protected = ?2, changed_us = ?3, tries = ?4, locked_us = ?5, card_tries = ?6, card_locked_us = ?7`,
+		p.Account, p.Protected, us(p.ChangedAt), p.Pages.Tries, us(p.Pages.LockedUntil), p.Card.Tries, us(p.Card.LockedUntil))
 	return err
 }
 
 func scanPIN(row scanner) (bank.PINRow, error) {
 	var p bank.PINRow
-	var changed, locked int64
-	err := row.Scan(&p.Account, &p.Protected, &changed, &p.Tries, &locked)
-	p.ChangedAt, p.LockedUntil = moment(changed), moment(locked)
+	var changed, locked, card int64
+	err := row.Scan(&p.Account, &p.Protected, &changed, &p.Pages.Tries, &locked, &p.Card.Tries, &card)
+	p.ChangedAt, p.Pages.LockedUntil, p.Card.LockedUntil = moment(changed), moment(locked), moment(card)
 	return p, err
 }
 
-const pinQuery = `SELECT account, protected, changed_us, tries, locked_us FROM pin WHERE account = ?1`
+const pinQuery = `SELECT account, protected, changed_us, tries, locked_us, card_tries, card_locked_us FROM pin WHERE account = ?1`
 
 // PINOf implements bank.PINStore.
 func (s *Store) PINOf(ctx context.Context, acc bank.AccountID) (bank.PINRow, error) {
@@ -191,13 +191,13 @@ func (s *Store) PINOf(ctx context.Context, acc bank.AccountID) (bank.PINRow, err
 }
 
 // TakePINTry implements bank.PINStore.
-func (s *Store) TakePINTry(ctx context.Context, acc bank.AccountID, now time.Time) (row bank.PINRow, allowed bool, err error) {
+func (s *Store) TakePINTry(ctx context.Context, acc bank.AccountID, at bank.PINPlace, now time.Time) (row bank.PINRow, allowed bool, err error) {
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
 		row, err = scanPIN(tx.QueryRowContext(ctx, pinQuery, acc))
 		if err != nil {
 			return err
 		}
-		row, allowed = row.Take(now)
+		row, allowed = row.Take(at, now)
 		return putPIN(ctx, tx, row)
 	})
 	err = readErr("TakePINTry", err)
@@ -208,9 +208,12 @@ func (s *Store) TakePINTry(ctx context.Context, acc bank.AccountID, now time.Tim
 }
 
 // ClearPINTries implements bank.PINStore.
-func (s *Store) ClearPINTries(ctx context.Context, acc bank.AccountID) error {
+func (s *Store) ClearPINTries(ctx context.Context, acc bank.AccountID, at bank.PINPlace) error {
 	return writeErr("ClearPINTries", s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE pin SET tries = 0, locked_us = 0 WHERE account = ?1`, acc)
-		return err
+		row, err := scanPIN(tx.QueryRowContext(ctx, pinQuery, acc))
+		if err != nil {
+			return err
+		}
+		return putPIN(ctx, tx, row.Cleared(at))
 	}))
 }

@@ -14,29 +14,30 @@ func putProof(ctx context.Context, tx *sql.Tx, w bank.PutProof) error {
 	if w.IfVersion == 0 {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO proof (id, purpose, account, near, card_only, browser, reference, request, service, holder, cap, code_hash, code_until_us,
-				codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, known, version)
-			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, 1)`,
+				codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, known, spent_us, version)
+			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, 1)`,
 			p.ID, p.Purpose, p.Account, p.Near, p.CardOnly, p.Browser, p.Reference, p.Request, p.Service, p.Holder, p.Cap, p.CodeHash, us(p.CodeUntil),
-			p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.CreatedAt), p.Known)
+			p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.CreatedAt), p.Known, us(p.SpentAt))
 		return err
 	}
 	res, err := tx.ExecContext(ctx, `
 		UPDATE proof SET code_hash = ?3, code_until_us = ?4, codes_asked = ?5, tries = ?6, challenge = ?7, window_us = ?8,
-			window_until_us = ?9, kind = ?10, proved_us = ?11, version = ?2 + 1
+			window_until_us = ?9, kind = ?10, proved_us = ?11, spent_us = ?12, version = ?2 + 1
 		WHERE id = ?1 AND version = ?2`,
-		p.ID, w.IfVersion, p.CodeHash, us(p.CodeUntil), p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt))
+		p.ID, w.IfVersion, p.CodeHash, us(p.CodeUntil), p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.SpentAt))
 	return conditional("putProof", res, err)
 }
 
 const proofColumns = `id, purpose, account, near, card_only, browser, reference, request, service, holder, cap, code_hash, code_until_us,
-	codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, known, version`
+	codes_asked, tries, challenge, window_us, window_until_us, kind, proved_us, created_us, known, spent_us, version`
 
 func scanProof(row scanner) (bank.Proof, error) {
 	var p bank.Proof
-	var codeUntil, window, until, proved, created int64
+	var codeUntil, window, until, proved, created, spent int64
 	err := row.Scan(&p.ID, &p.Purpose, &p.Account, &p.Near, &p.CardOnly, &p.Browser, &p.Reference, &p.Request, &p.Service, &p.Holder, &p.Cap,
-		&p.CodeHash, &codeUntil, &p.CodesAsked, &p.Tries, &p.Challenge, &window, &until, &p.Kind, &proved, &created, &p.Known, &p.Version)
-	p.CodeUntil, p.WindowAt, p.Until, p.ProvedAt, p.CreatedAt = moment(codeUntil), moment(window), moment(until), moment(proved), moment(created)
+		&p.CodeHash, &codeUntil, &p.CodesAsked, &p.Tries, &p.Challenge, &window, &until, &p.Kind, &proved, &created, &p.Known, &spent, &p.Version)
+	p.CodeUntil, p.WindowAt, p.Until = moment(codeUntil), moment(window), moment(until)
+	p.ProvedAt, p.CreatedAt, p.SpentAt = moment(proved), moment(created), moment(spent)
 	return p, err
 }
 
@@ -46,11 +47,12 @@ func (s *Store) ProofByID(ctx context.Context, p bank.ProofID) (bank.Proof, erro
 	return got, readErr("ProofByID", err)
 }
 
-// OpenProofs implements bank.ProofStore.
-func (s *Store) OpenProofs(ctx context.Context, acc bank.AccountID, after time.Time) ([]bank.Proof, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+proofColumns+` FROM proof
-		WHERE account = ?1 AND account <> '' AND created_us > ?2 AND kind = '' ORDER BY created_us DESC, id LIMIT 20`, acc, us(after))
-	return list("OpenProofs", rows, err, scanProof)
+// ProofByReference implements bank.ProofStore.
+func (s *Store) ProofByReference(ctx context.Context, acc bank.AccountID, reference string, after time.Time) (bank.Proof, error) {
+	got, err := scanProof(s.db.Read().QueryRowContext(ctx, `SELECT `+proofColumns+` FROM proof
+		WHERE account = ?1 AND account <> '' AND reference = ?2 AND created_us > ?3 AND kind = '' ORDER BY created_us DESC, id LIMIT 1`,
+		acc, reference, us(after)))
+	return got, readErr("ProofByReference", err)
 }
 
 // putCodeSent counts one more under a budget's name where fewer than most were counted in 24 hours.
