@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"time"
-
 )
 
 // blind lets an answer leave at a fixed moment after the question was there, whatever there was to do: before
