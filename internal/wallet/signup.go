@@ -124,7 +124,7 @@ func (w *Wallet) StartChange(ctx context.Context, h Holder, kind ContactKind, ty
 		e.Email, err = FoldEmail(typed)
 	} else {
 		e.Kind, e.Step = ChangePhone, PhoneCode
-		e.Phone, err = FoldPhone(typed)
+		e.Phone, err = FoldPhone(typed, w.Profile.Phones)
 	}
 	if err != nil {
 		return Errand{}, err
@@ -144,7 +144,7 @@ func (w *Wallet) TakePhone(ctx context.Context, errand, typed string) (Errand, e
 	if e.Kind != SignUp {
 		return Errand{}, goneErrand()
 	}
-	if e.Phone, err = FoldPhone(typed); err != nil {
+	if e.Phone, err = FoldPhone(typed, w.Profile.Phones); err != nil {
 		return Errand{}, err
 	}
 	e.Step = PhoneCode
