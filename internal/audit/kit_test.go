@@ -162,7 +162,7 @@ func (w *world) openWallet() {
 	must(t, err)
 	w.wallet, err = wallet.New(wallet.Deps{
 		Profile: wallet.Profile{Service: service, Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Origin: origin, RPID: "wallet.localhost",
-			Limits: wire.Limits{PerDebit: 100_000, Per24h: 100_000, Per30Days: 300_000}, Valid: 5},
+			Limits: wire.Limits{PerDebit: 100_000, Per24h: 100_000, Per30Days: 300_000}, Valid: 5, Phones: []string{"+81"}},
 		Store: st, Ledger: books, Hub: w, Secrets: macs{}, Now: w.now, Rand: rand.Reader, Log: quiet(),
 		Messages: wallet.Messages{Service: service, Key: w.private("maru"), Banks: wire.Keyring{string(issuer): set}, Now: w.now},
 		Money:    wallet.MoneyDeps{Policy: wallet.DefaultMoney(), Shops: []wallet.Shop{w.shop}, Books: st.Books(), BreakOwner: "books"},

@@ -57,8 +57,8 @@ type PeopleStore interface {
 
 	Errand(ctx context.Context, errand string) (Errand, error)
 	Code(ctx context.Context, code string) (Code, error)
-	// CodesSince counts the codes sent to a contact since a moment, and says when the last one was.
-	CodesSince(ctx context.Context, contactMark []byte, since time.Time) (n int, last time.Time, err error)
+	// CodesSince counts the codes under a Code's Contact since a moment, and says when the last one was.
+	CodesSince(ctx context.Context, contact []byte, since time.Time) (n int, last time.Time, err error)
 
 	LinkStore
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/kozamori/kozamori/internal/observe"
 )
 
-// The bounds of one-time codes: 15 guesses a day at a million possibilities, for whoever asks.
+// The bounds of one-time codes: 15 guesses a day at a million possibilities in each budget, for whoever asks.
 const (
 	CodeLife     = 10 * time.Minute
 	CodeTries    = 3
-	CodesPerDay  = 5                // to one contact, in CodeBudgetSpan
-	CodeInterval = 20 * time.Second // between two to one contact
+	CodesPerDay  = 5                // to one contact in one budget, in CodeBudgetSpan
+	CodeInterval = 20 * time.Second // between two to one contact in one budget
 
 	CodeBudgetSpan = 24 * time.Hour
 )
@@ -27,7 +27,7 @@ const (
 type Code struct {
 	ID        string // "cod_…"
 	Errand    string // what it is for
-	Contact   []byte // fingerprint of the address
+	Contact   []byte // fingerprint of the address and of the CodeBudget
 	Hash      []byte // keyed, over ID and digits
 	TriesLeft int
 	SentAt    time.Time
@@ -35,8 +35,37 @@ type Code struct {
 	UsedAt    time.Time // zero: not yet
 }
 
+// CodeBudget is what codes to one contact are counted for. Who uses up those of one keeps nobody from what the
+// others are for.
+type CodeBudget string
+
+// The budgets, each of CodesPerDay. The first two are open to whoever types a contact.
+const (
+	CodesForSignUp   CodeBudget = "signup"
+	CodesForRecovery CodeBudget = "recovery" // in a browser that nobody knows
+	CodesForHolder   CodeBudget = "holder"   // recovery in a browser where she was signed in before
+	CodesForChange   CodeBudget = "change"   // to a new contact of somebody signed in
+)
+
+func (e Errand) budget() CodeBudget {
+	switch {
+	case e.Kind == SignUp:
+		return CodesForSignUp
+	case e.Kind == Recover && e.Known:
+		return CodesForHolder
+	case e.Kind == Recover:
+		return CodesForRecovery
+	}
+	return CodesForChange
+}
+
+// codeMark is what codes to a contact are counted under.
+func (w *Wallet) codeMark(budget CodeBudget, kind ContactKind, to string) []byte {
+	return w.Secrets.MAC("codes to a contact", string(budget), string(kind), to)
+}
+
 // PutCode writes a code; IfTries is the number of tries stored now, -1 if there must be no such code. So two
-// guesses at the same time cannot share a try. A new code past the budget of its contact (CodesPerDay,
+// guesses at the same time cannot share a try. A new code past its budget (CodesPerDay,
 // CodeInterval) is fault.Conflict, counted in the transaction that writes it: of many requests at the same time
 // one sends a code.
 type PutCode struct {
@@ -49,10 +78,10 @@ func (c Code) open(now time.Time) bool {
 	return c.TriesLeft > 0 && c.UsedAt.IsZero() && now.Before(c.Until)
 }
 
-// newCode makes a code for a contact, within the contact's budget; past it the error is fault.Busy, the same
+// newCode makes a code for an errand to its contact, within the budget; past it the error is fault.Busy, the same
 // whether or not somebody owns the contact.
-func (w *Wallet) newCode(ctx context.Context, errand string, contact []byte) (Code, observe.Secret, error) {
-	now := w.Now()
+func (w *Wallet) newCode(ctx context.Context, e Errand, kind ContactKind, to string) (Code, observe.Secret, error) {
+	now, contact := w.Now(), w.codeMark(e.budget(), kind, to)
 	n, last, err := w.Store.CodesSince(ctx, contact, now.Add(-CodeBudgetSpan))
 	if err != nil {
 		return Code{}, "", err
@@ -65,7 +94,7 @@ func (w *Wallet) newCode(ctx context.Context, errand string, contact []byte) (Co
 		return Code{}, "", fault.New(fault.Internal, "wallet.newCode", err)
 	}
 	text := fmt.Sprintf("%06d", digits)
-	c := Code{ID: w.newID("cod"), Errand: errand, Contact: contact, TriesLeft: CodeTries, SentAt: now, Until: now.Add(CodeLife)}
+	c := Code{ID: w.newID("cod"), Errand: e.ID, Contact: contact, TriesLeft: CodeTries, SentAt: now, Until: now.Add(CodeLife)}
 	c.Hash = w.codeHash(c.ID, text)
 	return c, observe.Secret(text), nil
 }

@@ -1,8 +1,11 @@
 package wallet
 
 import (
+	"errors"
+	"fmt"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -10,7 +13,25 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 )
 
-var phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{7,14}$`)
+var (
+	phoneForm   = regexp.MustCompile(`^\+[1-9][0-9]{7,14}$`)
+	phonePrefix = regexp.MustCompile(`^\+[1-9][0-9]{0,6}$`)
+)
+
+// CheckPhonePrefixes says what is wrong with the beginnings of the phone numbers that a service sends codes to. There
+// must be one: a message to a number of just anywhere is what somebody else may earn by.
+func CheckPhonePrefixes(prefixes []string) error {
+	if len(prefixes) == 0 {
+		return errors.New("want at least one, such as +81")
+	}
+	var errs []error
+	for _, p := range prefixes {
+		if !phonePrefix.MatchString(p) {
+			errs = append(errs, fmt.Errorf("%q: want + and 1 to 7 digits, such as +81", p))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // FoldEmail brings a typed e-mail address to the form it is kept and found in.
 func FoldEmail(s string) (string, error) {
@@ -23,8 +44,9 @@ func FoldEmail(s string) (string, error) {
 	return s, nil
 }
 
-// FoldPhone brings a typed phone number to E.164. A number with a leading 0 is Japanese.
-func FoldPhone(s string) (string, error) {
+// FoldPhone brings a typed phone number to E.164 and refuses one that begins with none of the prefixes. A number with a
+// leading 0 is Japanese.
+func FoldPhone(s string, prefixes []string) (string, error) {
 	s = strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -()ー‐–.", r) {
 			return -1
@@ -37,6 +59,12 @@ func FoldPhone(s string) (string, error) {
 	if !phoneForm.MatchString(s) {
 		return "", &fault.Error{Kind: fault.Invalid, Op: "wallet.FoldPhone", Public: fault.Text{
 			JA: "電話番号を確認してください。", EN: "Check the phone number."}}
+	}
+	if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) }) {
+		all := strings.Join(prefixes, ", ")
+		return "", &fault.Error{Kind: fault.Invalid, Op: "wallet.FoldPhone", Public: fault.Text{
+			JA: "この国や地域の電話番号は登録できません。登録できるのは " + all + " で始まる番号です（日本の番号は0から入力できます）。",
+			EN: "Numbers of this country cannot be registered here, only those that begin with " + all + "."}}
 	}
 	return s, nil
 }

@@ -148,7 +148,7 @@ func TestRecovery(t *testing.T) {
 	open := p.ask(b, h, bankB)
 	p.clock.Forward(40 * time.Hour)
 
-	e, err := p.StartRecovery(t.Context(), "Hanako@example.jp", "ja")
+	e, err := p.StartRecovery(t.Context(), "Hanako@example.jp", "ja", "")
 	must(t, e, err)
 	e = p.typeCode(e, h.Email)
 	if e.Step != wallet.PhoneCode {

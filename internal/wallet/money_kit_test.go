@@ -103,7 +103,7 @@ func (w *world) open() {
 	w.store, w.ledger = s, ledger.New(s.Books(), ledger.Options{})
 	w.Wallet, err = wallet.New(wallet.Deps{
 		Profile: wallet.Profile{Service: service, Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Origin: origin, RPID: "wallet.example.jp",
-			Limits: wire.Limits{PerDebit: 100_000, Per24h: 100_000, Per30Days: 300_000}, Valid: 5},
+			Limits: wire.Limits{PerDebit: 100_000, Per24h: 100_000, Per30Days: 300_000}, Valid: 5, Phones: []string{"+81"}},
 		Store: s, Ledger: w.ledger, Hub: w.banks, Secrets: macs{[]byte("a key of tests")}, Now: w.clock.Now, Rand: rand.Reader,
 		Messages: wallet.Messages{Service: service, Key: w.key, Banks: w.banks.keys(), Now: w.clock.Now},
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -114,9 +114,6 @@ func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (p
 	if err := checkIdemKey(key); err != nil {
 		return Payment{}, false, err
 	}
-	if !shopText(p.Terminal) || !shopText(p.Order) {
-		return Payment{}, false, &fault.Error{Kind: fault.Invalid, Op: op, Public: textShopInput}
-	}
 	idem := IdemKey{Client: string(shop.ID), Endpoint: "payments", Key: key}
 	unlock := w.shopKeys.lock(idem) // another request under it must not burn a code before it is refused
 	defer unlock()
@@ -124,10 +121,10 @@ func (w *Wallet) Pay(ctx context.Context, shop Shop, key string, p Presented) (p
 	if pay, err := w.replay(ctx, idem); fault.Of(err) != fault.NotFound || err == nil {
 		return pay, true, err
 	}
-	code, ok := readPayCode(p.Code)
-	if !ok {
-		return Payment{}, false, &fault.Error{Kind: fault.Invalid, Op: op, Rule: "M11", Public: textCodeShape}
+	if err := p.check(); err != nil {
+		return Payment{}, false, err
 	}
+	code, _ := readPayCode(p.Code)
 	by := wire.Hash(idem.Client + "\n" + idem.Endpoint + "\n" + idem.Key + "\n" + idem.BodyHash)
 	burnt, err := w.Store.BurnPayCode(ctx, payCodeHash(code), by, w.Now())
 	switch {
@@ -160,9 +157,29 @@ func checkIdemKey(key string) error {
 	return &fault.Error{Kind: fault.Invalid, Op: "wallet.Pay", Rule: RuleIdempotency, Public: text}
 }
 
-// shopText says whether a shop's own words can stand in the books: the order is the memo of the transfer.
+// check refuses what no payment can be made of.
+func (p Presented) check() error {
+	refuse := func(rule string, text fault.Text) error {
+		return &fault.Error{Kind: fault.Invalid, Op: "wallet.Pay", Rule: rule, Public: text}
+	}
+	if !shopText(p.Terminal) {
+		return refuse("", textTerminal)
+	}
+	if !shopText(p.Order) {
+		return refuse("", textOrder)
+	}
+	if _, ok := readPayCode(p.Code); !ok {
+		return refuse("M11", textCodeShape)
+	}
+	return nil
+}
+
+// shopText says whether a shop's own words can stand in the books, where the order is the memo of the transfer, and on
+// the payer's page: short, one line, and nothing unseen that turns the words beside it round.
 func shopText(s string) bool {
-	return len(s) <= maxShopText && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+	return len(s) <= maxShopText && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	})
 }
 
 // replay answers what came of the first request under a key; fault.NotFound where there was none.
@@ -299,7 +316,8 @@ func (w *Wallet) PresentationOf(ctx context.Context, sub id.Subject, p PaymentID
 }
 
 var (
-	textShopInput = fault.Text{JA: "端末番号と注文番号は、それぞれ100バイト以内の文字にしてください。", EN: "Terminal and order are text of at most 100 bytes each."}
+	textTerminal  = fault.Text{JA: "端末番号（terminal）は100バイト以内の1行の文字にしてください。制御文字や書字方向の記号は使えません。", EN: "terminal is one line of text of at most 100 bytes, without control characters and marks of direction."}
+	textOrder     = fault.Text{JA: "注文番号（order）は100バイト以内の1行の文字にしてください。制御文字や書字方向の記号は使えません。", EN: "order is one line of text of at most 100 bytes, without control characters and marks of direction."}
 	textCodeShape = fault.Text{JA: "支払いコードの形が正しくありません。", EN: "This is not a payment code."}
 	textCodeGone  = fault.Text{JA: "この支払いコードは使えません。お客様に新しいコードを表示してもらってください。", EN: "This payment code cannot be used. Ask the customer to show a new one."}
 	textIdem      = fault.Text{JA: "同じIdempotency-Keyが、別の内容の依頼に使われています。", EN: "This Idempotency-Key was used with a different request before."}

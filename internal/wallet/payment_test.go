@@ -49,19 +49,24 @@ func gone(t *testing.T, err error) {
 	}
 }
 
-// What the books cannot keep is refused before the code is burnt.
+// What the books cannot keep, and what would turn the words of the payer's page round, is refused before the code is
+// burnt, by the name of its field.
 func TestPayRefusesWordsTheBooksCannotKeep(t *testing.T) {
 	w := newWorld(t)
 	p := w.person(bankA, 50_000)
 	w.charge(p, 10_000)
 	code := w.code(p)
-	for _, order := range []string{"7\x00", "7\xff"} {
-		_, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", wallet.Presented{Code: code, Amount: 100, Order: order})
-		if fault.Of(err) != fault.Invalid {
-			t.Errorf("order %q: %v", order, err)
+	for _, words := range []string{"7\x00", "7\xff", "7\n8", "7\t8", "\u202e7", "7\u2066", "\u200e7", "\u200f7", "7\u061c", "7\u2028", "7\u200b", strings.Repeat("7", 101)} {
+		for field, ask := range map[string]wallet.Presented{
+			"order": {Code: code, Amount: 100, Order: words}, "terminal": {Code: code, Amount: 100, Terminal: words},
+		} {
+			_, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", ask)
+			if text := fault.PublicOf(err); fault.Of(err) != fault.Invalid || !strings.HasPrefix(text.EN, field) || !strings.Contains(text.JA, field) {
+				t.Errorf("%s %q: %v", field, words, err)
+			}
 		}
 	}
-	pay, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", wallet.Presented{Code: code, Amount: 100, Order: "7"})
+	pay, _, err := w.Pay(t.Context(), w.shop("bakery key"), "a", wallet.Presented{Code: code, Amount: 100, Order: "伝票 No.7（店内）", Terminal: strings.Repeat("7", 100)})
 	if err != nil || pay.State != wallet.PaymentDone {
 		t.Errorf("the code afterwards: %+v, %v", pay, err)
 	}

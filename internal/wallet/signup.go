@@ -52,6 +52,7 @@ type Errand struct {
 	Step    Step
 	Subject id.Subject // the holder, or at sign up the holder to be; "" where there is none to recover
 	Blind   bool       // no code will ever be right: the contact is taken, or nobody's
+	Known   bool       // the browser is one where the holder was signed in before
 	Email   string
 	Phone   string
 	Lang    string
@@ -92,8 +93,8 @@ func (w *Wallet) StartSignUp(ctx context.Context, typed, lang string) (Errand, e
 	return w.sendCode(ctx, e)
 }
 
-// StartRecovery begins the way back into an account whose device is lost.
-func (w *Wallet) StartRecovery(ctx context.Context, typed, lang string) (Errand, error) {
+// StartRecovery begins the way back into an account whose device is lost, in a browser that has a KnownMark or not.
+func (w *Wallet) StartRecovery(ctx context.Context, typed, lang, mark string) (Errand, error) {
 	email, err := FoldEmail(typed)
 	if err != nil {
 		return Errand{}, err
@@ -109,6 +110,7 @@ func (w *Wallet) StartRecovery(ctx context.Context, typed, lang string) (Errand,
 	default:
 		return Errand{}, err
 	}
+	e.Known = w.knows(e.Subject, mark)
 	return w.sendCode(ctx, e)
 }
 
@@ -122,7 +124,7 @@ func (w *Wallet) StartChange(ctx context.Context, h Holder, kind ContactKind, ty
 		e.Email, err = FoldEmail(typed)
 	} else {
 		e.Kind, e.Step = ChangePhone, PhoneCode
-		e.Phone, err = FoldPhone(typed)
+		e.Phone, err = FoldPhone(typed, w.Profile.Phones)
 	}
 	if err != nil {
 		return Errand{}, err
@@ -142,7 +144,7 @@ func (w *Wallet) TakePhone(ctx context.Context, errand, typed string) (Errand, e
 	if e.Kind != SignUp {
 		return Errand{}, goneErrand()
 	}
-	if e.Phone, err = FoldPhone(typed); err != nil {
+	if e.Phone, err = FoldPhone(typed, w.Profile.Phones); err != nil {
 		return Errand{}, err
 	}
 	e.Step = PhoneCode
@@ -271,7 +273,7 @@ func (w *Wallet) sendCode(ctx context.Context, e Errand) (Errand, error) {
 	if e.Step == PhoneCode {
 		kind, to = Phone, e.Phone
 	}
-	code, digits, err := w.newCode(ctx, e.ID, w.mark(kind, to))
+	code, digits, err := w.newCode(ctx, e, kind, to)
 	if err != nil {
 		return Errand{}, err
 	}

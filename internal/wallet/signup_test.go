@@ -88,7 +88,7 @@ func TestSignUpIsBlind(t *testing.T) {
 	if err != nil || free.Step != wallet.PhoneCode {
 		t.Errorf("a taken phone shows: %v, %s", err, free.Step)
 	}
-	nobody, err := p.StartRecovery(t.Context(), "nobody@example.jp", "ja")
+	nobody, err := p.StartRecovery(t.Context(), "nobody@example.jp", "ja", "")
 	if err != nil || nobody.Step != wallet.EmailCode {
 		t.Errorf("recovery of nobody shows: %v, %s", err, nobody.Step)
 	}
@@ -101,7 +101,7 @@ func TestSignUpIsBlind(t *testing.T) {
 func TestCodesAtTheSameTime(t *testing.T) {
 	for name, start := range map[string]func(*people) error{
 		"sign up":  func(p *people) error { _, err := p.StartSignUp(p.Context(), "a@example.jp", "ja"); return err },
-		"recovery": func(p *people) error { _, err := p.StartRecovery(p.Context(), "a@example.jp", "ja"); return err },
+		"recovery": func(p *people) error { _, err := p.StartRecovery(p.Context(), "a@example.jp", "ja", ""); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeople(t)

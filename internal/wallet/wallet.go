@@ -44,6 +44,7 @@ type Profile struct {
 	RPID    string      // the origin's host: WebAuthn relying party id
 	Limits  wire.Limits // what a new link asks for
 	Valid   int         // years a new link is asked for
+	Phones  []string    // how the phone numbers begin that codes are sent to: "+81"
 }
 
 // Deps are what a wallet is made of. All are needed.
@@ -91,7 +92,8 @@ func New(d Deps) (*Wallet, error) {
 	return &Wallet{Deps: d, rp: rp, wake: make(chan struct{}, 1)}, nil
 }
 
-// check refuses limits of new links that no bank would take, or that pass the compiled bound.
+// check refuses limits of new links that no bank would take, or that pass the compiled bound, and phone prefixes that
+// are none.
 func (p Profile) check() error {
 	l := p.Limits
 	if l.PerDebit < 1 || l.Per24h < l.PerDebit || l.Per30Days < l.Per24h || l.Per30Days > MaxCharge {
@@ -99,6 +101,9 @@ func (p Profile) check() error {
 	}
 	if p.Valid < 1 || p.Valid > 10 {
 		return errors.New("wallet: a link is asked for 1 to 10 years")
+	}
+	if err := CheckPhonePrefixes(p.Phones); err != nil {
+		return fmt.Errorf("wallet: phone prefixes: %w", err)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func newPeople(t *testing.T) *people {
 	p.hub = &linkHub{people: p, service: wire.NewKeySet(serviceKey.Public()), states: map[id.Issuer]wallet.BankState{}}
 	p.deps = wallet.Deps{
 		Profile: wallet.Profile{
-			Service: "maru", Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Origin: origin, RPID: rpID, Valid: 5,
+			Service: "maru", Name: fault.Text{JA: "まるペイ", EN: "MaruPay"}, Origin: origin, RPID: rpID, Valid: 5, Phones: []string{"+81"},
 			Limits: wire.Limits{PerDebit: 50_000, Per24h: 100_000, Per30Days: 300_000},
 		},
 		Hub: p.hub, Secrets: macs{key},

@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -164,8 +163,11 @@ func distinctKeys(b []byte) error {
 	return nil
 }
 
-// maxDepth bounds how deep a body may nest.
-const maxDepth = 32
+// How deep a body may nest, and how many keys one object of it may have.
+const (
+	maxDepth = 32
+	maxKeys  = 1000
+)
 
 func distinctValue(dec *json.Decoder, depth int) error {
 	tok, err := dec.Token()
@@ -179,7 +181,7 @@ func distinctValue(dec *json.Decoder, depth int) error {
 	if depth == maxDepth {
 		return errors.New("nested too deep")
 	}
-	var keys []string
+	var keys map[string]bool // a list would cost the square of an object's keys, before anybody has said who asks
 	for dec.More() {
 		if open == '{' {
 			tok, err := dec.Token()
@@ -187,10 +189,13 @@ func distinctValue(dec *json.Decoder, depth int) error {
 				return err
 			}
 			key, _ := tok.(string)
-			if slices.Contains(keys, key) {
+			if keys[key] {
 				return errors.New("duplicate key")
 			}
-			if keys = append(keys, key); len(keys) > 1000 {
+			if keys == nil {
+				keys = map[string]bool{}
+			}
+			if keys[key] = true; len(keys) > maxKeys {
 				return errors.New("too many keys")
 			}
 		}

@@ -2,7 +2,10 @@ package web
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -68,6 +71,60 @@ func TestStaffGuessesAreHeldBack(t *testing.T) {
 	if err := s.Check("hanako", "open sesame", "192.0.2.7"); fault.Of(err) != fault.Busy {
 		t.Errorf("past the budget of the source: %v", err)
 	}
+}
+
+// However many sources guess at the same moment, few hashes are computed, nobody waits for long, and who was right
+// lately is looked at before them all.
+func TestStaffGuessesFloodNoProcessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTestStaff(t)
+		s.now = time.Now
+		const cost = 300 * time.Millisecond
+		var running, most, hashed, busy atomic.Int32
+		s.compare = func(hash, password []byte) error {
+			hashed.Add(1)
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			defer running.Add(-1)
+			time.Sleep(cost)
+			return bcrypt.CompareHashAndPassword(hash, password)
+		}
+		const desk = "192.0.2.7"
+		if err := s.Check("hanako", "open sesame", desk); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range 600 {
+			all.Go(func() {
+				switch err := s.Check("hanako", "wrong", fmt.Sprintf("10.0.%d.1", i%60)); fault.Of(err) {
+				case fault.Busy:
+					busy.Add(1)
+				case fault.Unauthorised:
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		for range 3 {
+			asked := time.Now()
+			if err := s.Check("hanako", "open sesame", desk); err != nil || time.Since(asked) > cost {
+				t.Errorf("from her desk: %v after %v", err, time.Since(asked))
+			}
+		}
+		all.Wait()
+		if took := time.Since(began); took > staffHashWait+cost {
+			t.Errorf("somebody waited %v", took)
+		}
+		if most.Load() > staffHashes+1 || busy.Load() < 500 || busy.Load()+hashed.Load() != 604 {
+			t.Errorf("%d hashes at the same moment, %d in all, %d were told to wait", most.Load(), hashed.Load(), busy.Load())
+		}
+		if err := s.Check("hanako", "open sesame", "10.0.59.1"); err != nil {
+			t.Errorf("a right one after the flood, from a source whose guesses nobody looked at: %v", err)
+		}
+	})
 }
 
 // A name that is nobody's costs as much time as one that is somebody's.

@@ -44,8 +44,8 @@ type payInput struct {
 	Body          struct {
 		Code     string `json:"code" maxLength:"60" doc:"The payer's one-time code, scanned or typed."`
 		Amount   int64  `json:"amount" doc:"Whole yen, 1 or more."`
-		Terminal string `json:"terminal,omitempty" doc:"The till, at most 100 bytes."`
-		Order    string `json:"order,omitempty" doc:"The shop's own number of the sale, at most 100 bytes."`
+		Terminal string `json:"terminal,omitempty" doc:"The till: one line of at most 100 bytes, without control characters and marks of direction."`
+		Order    string `json:"order,omitempty" doc:"The shop's own number of the sale, which the payer sees: one line as terminal."`
 	}
 }
 

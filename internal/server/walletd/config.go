@@ -8,6 +8,7 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/web"
 )
 
@@ -21,6 +22,7 @@ type Config struct {
 	Hub       HubConfig            `toml:"hub"`
 	Mail      notify.MailConfig    `toml:"mail"`
 	SMS       notify.GatewayConfig `toml:"sms"`
+	People    PeopleConfig         `toml:"people"`
 	Links     LinkConfig           `toml:"links"`
 	Money     MoneyConfig          `toml:"money"`
 	Staff     []StaffConfig        `toml:"staff"`
@@ -47,6 +49,11 @@ type DataConfig struct {
 // HubConfig is the hub as the service calls it.
 type HubConfig struct {
 	Issuer string `toml:"issuer"` // the hub's URL
+}
+
+// PeopleConfig is who may sign up.
+type PeopleConfig struct {
+	PhonePrefixes []string `toml:"phone_prefixes"` // of numbers that codes are sent to, as E.164 begins
 }
 
 // LinkConfig is what a new link asks for; never above the compiled bounds.
@@ -99,8 +106,9 @@ type ShopConfig struct {
 // Default is what a configuration that says nothing means.
 func Default() Config {
 	return Config{
-		Links: LinkConfig{PerDebit: 50_000, PerDay: 100_000, PerMonth: 300_000, Years: 5},
-		Money: MoneyConfig{SweepEvery: 2 * time.Second, BreakOwner: "books"},
+		People: PeopleConfig{PhonePrefixes: []string{"+81"}},
+		Links:  LinkConfig{PerDebit: 50_000, PerDay: 100_000, PerMonth: 300_000, Years: 5},
+		Money:  MoneyConfig{SweepEvery: 2 * time.Second, BreakOwner: "books"},
 	}
 }
 
@@ -129,6 +137,7 @@ func (c *Config) Check() error {
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	p.Join("[mail]", c.Mail.Check())
 	p.Join("[sms]", c.SMS.Check())
+	p.Join("[people] phone_prefixes", wallet.CheckPhonePrefixes(c.People.PhonePrefixes))
 	c.checkLinks(p)
 	c.checkMoney(p)
 	c.checkBanks(p)

@@ -28,6 +28,22 @@ const (
 // freshFor is how long a signature of the device counts for changing what protects the account.
 const freshFor = 10 * time.Minute
 
+// knownCookie marks a browser in which a holder signed in, for recovery codes that no stranger can use up; it stays
+// when she signs out. knownFor is as long as browsers keep any cookie.
+const (
+	knownCookie = "__Host-known"
+	knownFor    = 400 * 24 * time.Hour
+)
+
+// knownMark is the browser's mark, "" where it has none.
+func knownMark(r *http.Request) string {
+	c, err := r.Cookie(knownCookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
 // holderHandler is a handler of a page for a signed-in holder.
 type holderHandler func(w http.ResponseWriter, r *http.Request, h wallet.Holder) error
 
@@ -108,6 +124,8 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, h wallet.Holder, 
 	s.sessions.Put(ctx, keySubject, string(h.Subject))
 	s.sessions.Put(ctx, keyDevice, credential)
 	s.sessions.Put(ctx, keySince, s.env.Now().Unix())
+	http.SetCookie(w, &http.Cookie{Name: knownCookie, Value: s.wallet.KnownMark(h.Subject), Path: "/", MaxAge: int(knownFor.Seconds()),
+		HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode})
 	http.Redirect(w, r, localPath(next), http.StatusSeeOther)
 	return nil
 }

@@ -36,15 +36,15 @@ func (s *Server) pageStart(kind wallet.ErrandKind) func(http.ResponseWriter, *ht
 			s.site.Render(w, r, page)
 			return nil
 		}
-		if !s.limits.starts.Allow(web.Source(r, s.cfg.Server.BehindProxy)) {
+		limit := s.limits.starts
+		if kind == wallet.Recover {
+			limit = s.limits.recoveries
+		}
+		if !limit.Allow(web.Source(r, s.cfg.Server.BehindProxy)) {
 			return fault.New(fault.Busy, "walletd.start", nil)
 		}
 		if page.Form.Read(w, r) {
-			start := s.wallet.StartSignUp
-			if kind == wallet.Recover {
-				start = s.wallet.StartRecovery
-			}
-			e, err := start(r.Context(), page.Form.Value("email"), web.Lang(r))
+			e, err := s.start(r, kind, page.Form.Value("email"))
 			if err == nil {
 				return s.begin(w, r, e)
 			}
@@ -56,6 +56,13 @@ func (s *Server) pageStart(kind wallet.ErrandKind) func(http.ResponseWriter, *ht
 		s.site.RenderStatus(w, r, http.StatusUnprocessableEntity, page)
 		return nil
 	}
+}
+
+func (s *Server) start(r *http.Request, kind wallet.ErrandKind, email string) (wallet.Errand, error) {
+	if kind == wallet.Recover {
+		return s.wallet.StartRecovery(r.Context(), email, web.Lang(r), knownMark(r))
+	}
+	return s.wallet.StartSignUp(r.Context(), email, web.Lang(r))
 }
 
 // begin keeps an errand in the browser's session; a fresh token, for it will carry rights.

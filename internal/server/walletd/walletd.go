@@ -53,7 +53,7 @@ type Server struct {
 }
 
 // limiters hold back floods; the limits that protect people stand in the rules.
-type limiters struct{ opens, starts, codes, keys, till *web.Limiter }
+type limiters struct{ opens, starts, recoveries, codes, keys, till *web.Limiter }
 
 // newLimiters makes them. In dev everybody comes from one address, so that a source may be many people.
 func newLimiters(dev bool) limiters {
@@ -65,7 +65,7 @@ func newLimiters(dev bool) limiters {
 		return web.NewLimiter(every/time.Duration(people), burst*people, 10_000, clock.System)
 	}
 	return limiters{
-		opens: each(time.Second, 60), starts: each(30*time.Second, 10), codes: each(5*time.Second, 20), keys: each(2*time.Second, 20),
+		opens: each(time.Second, 60), starts: each(30*time.Second, 10), recoveries: each(10*time.Minute, 5), codes: each(5*time.Second, 20), keys: each(2*time.Second, 20),
 		till: web.NewLimiter(20*time.Second, 5, 10_000, clock.System),
 	}
 }

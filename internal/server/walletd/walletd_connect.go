@@ -98,7 +98,7 @@ func (s *Server) profile() (wallet.Profile, error) {
 	l := s.cfg.Links
 	return wallet.Profile{
 		Service: id.Service(s.cfg.Service.ID), Name: fault.Text{JA: s.cfg.Service.NameJA, EN: s.cfg.Service.NameEN},
-		Origin: s.cfg.Service.Origin, RPID: u.Hostname(), Valid: l.Years,
+		Origin: s.cfg.Service.Origin, RPID: u.Hostname(), Valid: l.Years, Phones: s.cfg.People.PhonePrefixes,
 		Limits: wire.Limits{PerDebit: l.PerDebit, Per24h: l.PerDay, Per30Days: l.PerMonth},
 	}, nil
 }

@@ -362,6 +362,8 @@ func TestConfigRefusesWhatIsUnsafe(t *testing.T) {
 		"too much in a purse":  {func(c *Config) { c.Money.HolderCap = 1_000_001 }, "[money] holder_cap is 1000001"},
 		"a mail server":        {func(c *Config) { c.Mail.Address = "smtp" }, "[mail] address: want HOST:PORT"},
 		"a gateway":            {func(c *Config) { c.SMS.URL = "sms.example.jp" }, "[sms] url: want an address"},
+		"no country":           {func(c *Config) { c.People.PhonePrefixes = nil }, "[people] phone_prefixes want at least one"},
+		"an odd country":       {func(c *Config) { c.People.PhonePrefixes = []string{"+81", "81"} }, `[people] phone_prefixes "81": want +`},
 		"an odd id":            {func(c *Config) { c.Service.ID = "Maru Pay" }, "[service] id: "},
 		"a clock in earnest": {func(c *Config) {
 			c.Dev, c.ClockFile = false, "x"

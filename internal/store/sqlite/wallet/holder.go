@@ -156,13 +156,14 @@ func (s *Store) DeviceByCredential(ctx context.Context, credentialID string) (wa
 type errandPerson struct {
 	Subject id.Subject `json:"subject"`
 	Blind   bool       `json:"blind"`
+	Known   bool       `json:"known"`
 	Email   string     `json:"email"`
 	Phone   string     `json:"phone"`
 }
 
 func (s *Store) putErrand(ctx context.Context, tx *sql.Tx, w wallet.PutErrand) error {
 	e := w.Errand
-	sealed, err := s.seal(errandPerson{e.Subject, e.Blind, e.Email, e.Phone}, "errands", e.ID)
+	sealed, err := s.seal(errandPerson{e.Subject, e.Blind, e.Known, e.Email, e.Phone}, "errands", e.ID)
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ func (s *Store) Errand(ctx context.Context, errand string) (wallet.Errand, error
 	if err := s.open(sealed, &p, "errands", errand); err != nil {
 		return wallet.Errand{}, err
 	}
-	e.Subject, e.Blind, e.Email, e.Phone, e.Until = p.Subject, p.Blind, p.Email, p.Phone, moment(until)
+	e.Subject, e.Blind, e.Known, e.Email, e.Phone, e.Until = p.Subject, p.Blind, p.Known, p.Email, p.Phone, moment(until)
 	return e, nil
 }
 
