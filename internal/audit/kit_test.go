@@ -326,7 +326,8 @@ func (w *world) hub(p person, debit id.Debit) {
 			tx.PutLink(t.Context(), hub.Link{ID: p.link, Service: service, Issuer: issuer, State: "active", Seq: 1, Updated: w.time}),
 			tx.PutDebit(t.Context(), hub.Debit{Service: service, ID: debit, Issuer: issuer, Link: p.link, Outcome: "booked", Sent: w.time, Answered: w.time}))
 	}))
-	must(t, store.MarkRead(t.Context(), service, 1)) // the first was taken and is forgotten: that leaves no gap
+	_, err = store.MarkRead(t.Context(), service, 1) // the first was taken and is forgotten: that leaves no gap
+	must(t, err)
 	if n, err := store.ForgetEvents(t.Context(), w.time.Add(time.Hour), 10); err != nil || n != 1 {
 		t.Fatalf("%d events forgotten, %v", n, err)
 	}

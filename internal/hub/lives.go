@@ -55,11 +55,12 @@ func (h *Hub) taken(ctx context.Context, s id.Service, seq int64) error {
 	if known {
 		return nil
 	}
-	if err := h.Store.MarkRead(ctx, s, seq); err != nil {
+	read, err := h.Store.MarkRead(ctx, s, seq)
+	if err != nil {
 		return err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.read[s] = max(h.read[s], seq)
+	h.read[s] = max(h.read[s], read)
 	return nil
 }

@@ -104,8 +104,13 @@ func TestEventsAreForgottenOnceTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.forget(t)
-	add(maru, 1_204, 1_204)
+	add(maru, 1_204, 1_206)
 	first(maru, 1_204)
+	if _, err := w.Events(ctx, maru, 1_205, 0); err != nil { // what it said too early counts for no later events
+		t.Fatal(err)
+	}
+	w.now.Forward(2 * hub.KeepEvents)
+	first(maru, 1_206)
 }
 
 // What staff did is kept for ten years, and for as long as it stands.

@@ -104,8 +104,8 @@ type Store interface {
 	Links(ctx context.Context, n int) ([]Link, error)   // newest first
 	Debits(ctx context.Context, n int) ([]Debit, error) // newest first
 
-	// MarkRead writes down that a service has taken its events up to seq.
-	MarkRead(ctx context.Context, s id.Service, seq int64) error
+	// MarkRead writes down that a service has taken its events up to seq, or up to the last there is, and says which.
+	MarkRead(ctx context.Context, s id.Service, seq int64) (int64, error)
 	// The Forget functions remove at most n of what is from before a moment and say how many: of a request its
 	// addresses and secrets, and what was not linked is ended; events that are read; acts whose suspension is over.
 	ForgetRequests(ctx context.Context, before time.Time, n int) (int, error)

@@ -43,6 +43,9 @@ type PutLink struct {
 	IfVersion int64
 }
 
+// LastDay is a moment of the last day on which the link is valid, as a page shows it; ValidUntil is the first moment after.
+func (l Link) LastDay() time.Time { return l.ValidUntil.Add(-time.Second) }
+
 // StateAt is the link's state at a moment: what the bank reported, moved on by the clock as the bank's own
 // gate moves it (cooling → limited → active, waiting → dead, anything → expired).
 func (l Link) StateAt(now time.Time) wire.LinkState {

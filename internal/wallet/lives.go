@@ -17,7 +17,7 @@ const (
 	// them up. One whose abort is still unanswered stays.
 	KeepAsks = 90 * 24 * time.Hour
 
-	// KeepPayCodes is how long a payment code stays that nobody paid with: a till may ask again under its key.
+	// KeepPayCodes is how long a payment code stays that no till presented.
 	KeepPayCodes = 48 * time.Hour
 
 	// forgetEvery is how often it is looked for what has outlived its use; forgetSlice bounds what one transaction
@@ -32,7 +32,7 @@ type LivesStore interface {
 	ForgetErrands(ctx context.Context, before time.Time, n int) (int, error)
 	// ForgetAsks removes requests that came to nothing and have no message left in the outbox.
 	ForgetAsks(ctx context.Context, before time.Time, n int) (int, error)
-	// ForgetPayCodes removes codes that expired and never became a payment.
+	// ForgetPayCodes removes codes that expired and were never presented.
 	ForgetPayCodes(ctx context.Context, before time.Time, n int) (int, error)
 }
 

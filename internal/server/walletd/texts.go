@@ -138,7 +138,7 @@ var peopleTexts = web.Texts{
 	"review.years.n":   {JA: "%[1]v年間", EN: "%[1]v years"},
 	"review.sent":      {JA: "銀行に送る情報", EN: "Sent to the bank"},
 	"review.sent.what": {JA: "氏名（カナ）・生年月日・電話番号。銀行だけが開けるように暗号化します。", EN: "Your name in kana, birth date and phone, encrypted so that only the bank can open it."},
-	"review.cooling":   {JA: "連携のあと12時間はチャージできず、続く24時間は%[1]vまでです。", EN: "For 12 hours after linking nothing can be charged, then at most %[1]v for 24 hours."},
+	"review.cooling":   {JA: "連携のあと12時間はチャージできず、続く24時間は%[1]vまでです。電話のコードで本人確認をした場合は、後日、銀行のサイトやATMで確認するまで%[1]vまでが続きます。", EN: "For 12 hours after linking nothing can be charged, then at most %[1]v for 24 hours. If you prove yourself by a code on the phone, that stays so until you confirm the link later at the bank's site or an ATM."},
 	"review.same":      {JA: "手続きは、この端末のこのブラウザで最後まで行ってください。", EN: "Please stay in this browser on this device until the end."},
 	"review.go":        {JA: "銀行のサイトへ進む", EN: "Go to the bank"},
 	"review.no":        {JA: "やめる", EN: "Not now"},

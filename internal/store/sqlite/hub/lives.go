@@ -9,13 +9,14 @@ import (
 )
 
 // MarkRead implements hub.Store. A number that no event has yet marks those there are.
-func (s *Store) MarkRead(ctx context.Context, service id.Service, seq int64) error {
-	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO event_marks (service, read, forgotten)
+func (s *Store) MarkRead(ctx context.Context, service id.Service, seq int64) (read int64, err error) {
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		return broken("MarkRead", tx.QueryRowContext(ctx, `INSERT INTO event_marks (service, read, forgotten)
 			SELECT ?1, min(?2, COALESCE(MAX(seq), 0)), 0 FROM events WHERE service = ?1
-			ON CONFLICT (service) DO UPDATE SET read = max(event_marks.read, excluded.read)`, service, seq)
-		return broken("MarkRead", err)
+			ON CONFLICT (service) DO UPDATE SET read = max(event_marks.read, excluded.read)
+			RETURNING read`, service, seq).Scan(&read))
 	})
+	return read, err
 }
 
 // ForgetRequests implements hub.Store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +158,13 @@ func TestPayCodeBurnsOnce(t *testing.T) {
 		if _, err := s.PayCode(t.Context(), "pay_b"); err != nil {
 			t.Errorf("the code of a payment was forgotten: %v", err)
 		}
+	}
+	plan, err := all(t.Context(), s, "plan", func(r scanner) (line string, err error) {
+		var id, parent, unused int
+		return line, r.Scan(&id, &parent, &unused, &line)
+	}, `EXPLAIN QUERY PLAN SELECT hash FROM pay_codes WHERE burnt_by = '' AND expires_us < 1 ORDER BY expires_us LIMIT 2`)
+	if err != nil || len(plan) != 1 || !strings.Contains(plan[0], "pay_codes_unpresented") {
+		t.Errorf("forgetting reads more than it deletes: %q, %v", plan, err)
 	}
 	idem := wallet.IdemKey{Client: "shop", Endpoint: "payments", Key: "k", BodyHash: "h"}
 	if err := s.Commit(t.Context(), wallet.PutIdem{Key: idem, Payment: "pay_b", At: at}); err != nil {
