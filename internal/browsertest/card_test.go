@@ -56,6 +56,7 @@ func TestLinkWithACard(t *testing.T) {
 	w.dev.open(w.info.ATM)
 	w.dev.study("atm-notice")
 	w.dev.press(`form[action="/atm/acknowledge"] button`, ".notice.good")
+	w.dev.do(chromedp.WaitVisible(`form[action="/atm/stop"] button`))
 	w.press(`a[href^="/links/lnk_"]`, "dl.facts")
 	if !comes(patience, func() bool { w.open(w.url()); return strings.Contains(w.words(), "待機期間") }) {
 		t.Fatalf("the link never cools off: %s", w.words())

@@ -92,6 +92,7 @@ type atmWaiting struct {
 // atmScreen is what the machine shows.
 type atmScreen struct {
 	Balance money.Yen    `json:"balance"`
+	Stopped bool         `json:"stopped"`
 	Waiting []atmWaiting `json:"waiting"`
 }
 
@@ -118,7 +119,7 @@ func (m *atm) find(ctx context.Context, session, reference string) (atmPending, 
 	return out, err
 }
 
-// post does one act of the card's owner: "windows" with a proof, "acknowledgements" with a link.
+// post does one act of the card's owner: "windows" with a proof, "acknowledgements" with a link, "stops".
 func (m *atm) post(ctx context.Context, session, what string, in any) error {
 	return m.client.Do(ctx, wire.Call{Method: http.MethodPost, URL: m.base + "/v1/atm/" + what, Header: http.Header{"Atm-Session": {session}}, In: in})
 }

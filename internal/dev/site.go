@@ -61,7 +61,7 @@ func (w *world) site(log *slog.Logger) (http.Handler, error) {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}": p.home, "GET /inbox": p.showInbox, "GET /clock": p.showClock, "POST /clock": p.moveClock, "GET /audit": p.showAudit,
-		"GET /atm": p.showATM, "POST /atm": p.insertCard, "POST /atm/window": p.openWindow, "POST /atm/acknowledge": p.acknowledge,
+		"GET /atm": p.showATM, "POST /atm": p.insertCard, "POST /atm/window": p.openWindow, "POST /atm/acknowledge": p.acknowledge, "POST /atm/stop": p.stopEverything,
 		"POST /atm/eject": p.eject,
 	} {
 		mux.HandleFunc(pattern, site.Handle(h))

@@ -18,6 +18,7 @@ type atmPage struct {
 	Person        Person
 	BankName      fault.Text
 	Balance       money.Yen
+	Stopped       bool
 	Typed         string      // the reference
 	Found         *atmPending // what has it
 	Waiting       []atmWaiting
@@ -80,7 +81,7 @@ func (p *pages) screen(ctx context.Context, reference string) (atmPage, error) {
 		return page, err
 	}
 	page.Open, page.Person, page.BankName = true, person, p.shown(person).BankName
-	page.Balance, page.Waiting, page.Typed = shown.Balance, shown.Waiting, reference
+	page.Balance, page.Stopped, page.Waiting, page.Typed = shown.Balance, shown.Stopped, shown.Waiting, reference
 	if reference == "" {
 		return page, nil
 	}
@@ -142,6 +143,10 @@ func (p *pages) openWindow(w http.ResponseWriter, r *http.Request) error {
 
 func (p *pages) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	return p.act(w, r, "acknowledgements", map[string]id.Link{"link": id.Link(r.PostFormValue("link"))})
+}
+
+func (p *pages) stopEverything(w http.ResponseWriter, r *http.Request) error {
+	return p.act(w, r, "stops", nil)
 }
 
 func (p *pages) eject(w http.ResponseWriter, r *http.Request) error {

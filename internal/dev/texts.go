@@ -64,8 +64,12 @@ var texts = web.Texts{
 	"atm.balance":         {JA: "残高", EN: "Balance"},
 	"atm.near":            {JA: "口座名義と少し違う氏名です。ご本人ですか。", EN: "The name differs a little from the account's. Is this you?"},
 	"atm.open":            {JA: "確認済みです。", EN: "Confirmed."},
-	"atm.nothing":         {JA: "ありません。", EN: "None."},
-	"atm.refresh":         {JA: "もう一度見る", EN: "Look again"},
+	"atm.nothing":         {JA: "確認が必要なお知らせはありません。", EN: "Nothing to acknowledge."},
+	"atm.stop":            {JA: "連携の停止", EN: "Stop links"},
+	"atm.stop.text":       {JA: "心当たりのない連携や引き落としがあるときは、すべてのサービスとの連携と新しい申し込みをいますぐ止められます。", EN: "If there is a link or a debit you do not know, you can stop the links of all services and all new requests at once."},
+	"atm.stop.go":         {JA: "すべての連携を停止する", EN: "Stop all links"},
+	"atm.stopped":         {JA: "すべて停止しています。解除は、銀行のサイトでご本人の確認をしてから行えます。", EN: "Everything is stopped. You can undo it at the bank's site after proving yourself."},
+	"atm.refresh":         {JA: "お知らせを更新", EN: "Refresh"},
 	"atm.eject":           {JA: "カードを取り出す", EN: "Take the card"},
 }
 

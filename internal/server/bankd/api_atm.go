@@ -64,6 +64,7 @@ type atmWaiting struct {
 type atmList struct {
 	Body struct {
 		Balance money.Yen    `json:"balance"`
+		Stopped bool         `json:"stopped" doc:"The depositor has stopped everything (D2)."`
 		Waiting []atmWaiting `json:"waiting" doc:"Links whose depositor has not yet said that she knows of them (L8)."`
 	}
 }
@@ -112,7 +113,7 @@ func (t *tenant) atmAPI(api huma.API) {
 	web.Register(api, op("atmStart", http.MethodPost, "/v1/atm/sessions", "Begin with a card and its PIN",
 		"The session lasts five minutes. A wrong PIN, an unknown card and a locked one are the same refusal (L3).", http.StatusCreated), t.atmBegin)
 	web.Register(api, op("atmList", http.MethodGet, "/v1/atm/session", "What waits for the card",
-		"Links whose depositor has not yet said that she knows of them, and the balance.", http.StatusOK), t.atmShow)
+		"The balance, whether she has stopped everything, and links of which she has not yet said that she knows them.", http.StatusOK), t.atmShow)
 	web.Register(api, op("atmFind", http.MethodGet, "/v1/atm/requests/{reference}", "The one request with a reference",
 		"She types the reference that her own page shows; the machine shows who asks, in whose name and what for. There is no list: "+
 			"nobody else's request is ever offered to her (L18).", http.StatusOK), t.atmFind)
@@ -162,8 +163,12 @@ func (t *tenant) atmShow(ctx context.Context, in *ATMSession) (*atmList, error) 
 	if err != nil {
 		return nil, err
 	}
+	stopped, err := t.bank.Stopped(ctx, s.Account)
+	if err != nil {
+		return nil, err
+	}
 	out := &atmList{}
-	out.Body.Balance, out.Body.Waiting = acc.Balance, []atmWaiting{}
+	out.Body.Balance, out.Body.Stopped, out.Body.Waiting = acc.Balance, stopped, []atmWaiting{}
 	for _, a := range waiting {
 		out.Body.Waiting = append(out.Body.Waiting, atmWaiting{Link: string(a.Link), Asks: wordsOf(a.Asks), Holder: a.Holder, Expires: a.Until})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/kozamori/kozamori/internal/bank"
+	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -286,7 +287,18 @@ func TestEverythingStopsAtAnATM(t *testing.T) {
 	w.forward(13 * time.Hour)
 	m, err := w.atm("0149", "card-hanako", hanakoPIN)
 	must(t, err)
-	must(t, m.call(http.MethodPost, "/v1/atm/stops", nil, nil))
+	var screen struct {
+		Balance money.Yen        `json:"balance"`
+		Stopped bool             `json:"stopped"`
+		Waiting []map[string]any `json:"waiting"`
+	}
+	for _, want := range []bool{false, true} {
+		must(t, m.call(http.MethodGet, "/v1/atm/session", nil, &screen))
+		if screen.Stopped != want {
+			t.Errorf("the machine shows stopped %t, want %t", screen.Stopped, want)
+		}
+		must(t, m.call(http.MethodPost, "/v1/atm/stops", nil, nil)) // again changes nothing
+	}
 	order, _ := w.order("0149", link, 1_000)
 	out, err := w.call("0149", "/v1/debits", &g.LinkToken, "order", order)
 	must(t, err)
