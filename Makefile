@@ -21,7 +21,8 @@ test:
 	sh scripts/test.sh
 
 lint:
-	test -z "$$(gofmt -l cmd internal)" && $(GO) vet ./...
+	@unformatted=$$(gofmt -l cmd internal); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
 
 clean:
 	rm -rf $(BIN)

@@ -112,7 +112,7 @@ func checkNarrow(t reporter, s string) {
 }
 
 func FuzzNarrow(f *testing.F) {
-	for _, s := range []string{"ディーバライ", "ﾃﾞｨｰ", "カ゛ー－-", "A b・c"} {
+	for _, s := range []string{"ディーバライ", "ﾃﾞｨｰ", "カ゛ー－-", "A b・c", "A\vA", "サトウ\u2003ハナコ"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -3,6 +3,7 @@ package kana
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Closeness is how far two names agree, in the sense of Confirmation of Payee. The zero value is None,
@@ -33,7 +34,7 @@ func FoldName(s string) string {
 		switch {
 		case isMark(r):
 			return '-'
-		case r == ' ', r == '・', r == '.', r == ',', r == '、', r == '，', r == '\'':
+		case unicode.IsSpace(r), r == '・', r == '.', r == ',', r == '、', r == '，', r == '\'':
 			return -1
 		}
 		return r

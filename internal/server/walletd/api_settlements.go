@@ -84,7 +84,7 @@ func (s *Server) apiSettlements(ctx context.Context, in *settlementsInput) (*set
 	if _, err := s.staffOf(ctx, in.Authorization, RoleMoney); err != nil {
 		return nil, err
 	}
-	rows, err := s.owing(ctx)
+	rows, err := s.owing(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -39,7 +38,7 @@ func (booksPage) Template() string { return "books.html" }
 type breakRow struct {
 	wallet.Break
 	Words fault.Text
-	Host  string // of the bank
+	Bank  fault.Text
 }
 
 var breakWords = map[wallet.BreakKind]fault.Text{
@@ -50,10 +49,10 @@ var breakWords = map[wallet.BreakKind]fault.Text{
 	wallet.BreakReversalRefused: {JA: "銀行が返金を拒否", EN: "the bank refuses to give back"},
 }
 
-func breakRows(breaks []wallet.Break) []breakRow {
+func breakRows(breaks []wallet.Break, names bankNames) []breakRow {
 	rows := make([]breakRow, 0, len(breaks))
 	for _, b := range breaks {
-		rows = append(rows, breakRow{b, breakWords[b.Kind], hostOf(string(b.Issuer))})
+		rows = append(rows, breakRow{b, breakWords[b.Kind], names.of(b.Issuer)})
 	}
 	return rows
 }
@@ -76,7 +75,9 @@ func (s *Server) pageBooks(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) books(r *http.Request) (booksPage, error) {
 	ctx := r.Context()
-	page := booksPage{Me: s.staffName(r), Reverse: reverseForm(), Exchange: s.exchangeForm(), Arrival: s.arrivalForm()}
+	names := s.bankNames(ctx)
+	banks := s.bankOptions(names)
+	page := booksPage{Me: s.staffName(r), Reverse: reverseForm(), Exchange: s.exchangeForm(banks), Arrival: arrivalForm(banks)}
 	breaks, err := s.wallet.Store.Breaks(ctx, false, booksShown)
 	if err != nil {
 		return page, err
@@ -85,7 +86,7 @@ func (s *Server) books(r *http.Request) (booksPage, error) {
 	if err != nil {
 		return page, err
 	}
-	page.Breaks, page.Closed = breakRows(breaks), breakRows(closed)
+	page.Breaks, page.Closed = breakRows(breaks, names), breakRows(closed, names)
 	open, err := s.wallet.Store.OpenCharges(ctx, booksShown)
 	for _, c := range open {
 		words, tone := chargeWords(c.State)
@@ -95,7 +96,7 @@ func (s *Server) books(r *http.Request) (booksPage, error) {
 		page.Open = append(page.Open, openCharge{c, words, tone})
 	}
 	if err == nil {
-		page.Owing, err = s.owing(ctx)
+		page.Owing, err = s.owing(ctx, names)
 	}
 	return page, err
 }
@@ -106,24 +107,12 @@ func reverseForm() *web.Form {
 		web.Field{Name: "why", Kind: web.TextField, Max: 300, Label: fault.Text{JA: "理由", EN: "Reason"}})
 }
 
-func (s *Server) exchangeForm() *web.Form {
+func (s *Server) exchangeForm(banks []web.Option) *web.Form {
 	f := web.NewForm(
-		web.Field{Name: "issuer", Kind: web.SelectField, Label: fault.Text{JA: "銀行", EN: "Bank"}, Options: s.bankOptions()},
+		web.Field{Name: "issuer", Kind: web.SelectField, Label: fault.Text{JA: "銀行", EN: "Bank"}, Options: banks},
 		web.Field{Name: "day", Kind: web.DateField, Label: fault.Text{JA: "日", EN: "Day"}})
 	f.Set("day", clock.Day(s.wallet.Now().Add(-24*time.Hour)))
 	return f
-}
-
-func (s *Server) bankOptions() (banks []web.Option) {
-	for _, b := range s.cfg.Banks {
-		banks = append(banks, web.Option{Value: b.Issuer, Text: fault.Text{JA: hostOf(b.Issuer), EN: hostOf(b.Issuer)}})
-	}
-	return banks
-}
-
-func hostOf(issuer string) string {
-	_, host, _ := strings.Cut(issuer, "://")
-	return host
 }
 
 // doExchange exchanges the statements of one bank and day now.

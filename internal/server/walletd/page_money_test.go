@@ -25,8 +25,8 @@ func moneyPages() []web.Page {
 		historyPage{Lines: []historyLine{{Entry: wallet.Entry{Kind: wallet.EntryCharge, Amount: 1}, Words: bank, Party: bank, Tone: "good"}}, Next: "x"},
 		tillSignInPage{tillSignInForm()},
 		tillPage{Shop: wallet.Shop{Name: bank}, Form: tillForm(), Last: &tillResult{true, 500, bank, "M10"}},
-		booksPage{Breaks: breakRows([]wallet.Break{{Kind: wallet.BreakDiffers}}), Closed: breakRows([]wallet.Break{{Kind: wallet.BreakDiffers}}), Open: []openCharge{{charge, bank, "warn"}}, Exchange: form, Reverse: form, Said: bank, Arrival: form,
-			Owing: []owingRow{{Owing: wallet.Owing{Owed: 1}, Host: "h", Tight: true, NotAgreed: []notAgreedRow{{Day: "2026-11-23"}},
+		booksPage{Breaks: breakRows([]wallet.Break{{Kind: wallet.BreakDiffers}}, nil), Closed: breakRows([]wallet.Break{{Kind: wallet.BreakDiffers}}, nil), Open: []openCharge{{charge, bank, "warn"}}, Exchange: form, Reverse: form, Said: bank, Arrival: form,
+			Owing: []owingRow{{Owing: wallet.Owing{Owed: 1}, Bank: bank, Tight: true, NotAgreed: []notAgreedRow{{Day: "2026-11-23"}},
 				Settlements: []settlementRow{settlementRowOf(wallet.Settlement{AnnouncedAt: testNow}), settlementRowOf(wallet.Settlement{AnnouncedAt: testNow, ArrivedAt: testNow, RecordedBy: "x"})}}}},
 	}
 }

@@ -19,7 +19,7 @@ const settlementsShown = 30
 // owingRow is how the service stands with one bank, in words.
 type owingRow struct {
 	wallet.Owing
-	Host        string
+	Bank        fault.Text
 	Settlements []settlementRow
 	NotAgreed   []notAgreedRow
 	Tight       bool // less than a fifth of the cap is left
@@ -40,7 +40,7 @@ type notAgreedRow struct {
 }
 
 // owing lists the banks with which there is something to settle, or was.
-func (s *Server) owing(ctx context.Context) ([]owingRow, error) {
+func (s *Server) owing(ctx context.Context, names bankNames) ([]owingRow, error) {
 	charged, err := s.wallet.Store.BanksCharged(ctx)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (s *Server) owing(ctx context.Context) ([]owingRow, error) {
 		if o.Owed == 0 && o.MayCome == 0 && len(o.Settlements)+len(o.NotAgreed) == 0 {
 			continue
 		}
-		row := owingRow{Owing: o, Host: hostOf(string(issuer)), Tight: o.Room() < o.Cap/5}
+		row := owingRow{Owing: o, Bank: names.of(issuer), Tight: o.Room() < o.Cap/5}
 		for _, v := range o.Settlements {
 			row.Settlements = append(row.Settlements, settlementRowOf(v))
 		}
@@ -66,7 +66,7 @@ func (s *Server) owing(ctx context.Context) ([]owingRow, error) {
 		}
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b owingRow) int { return cmp.Or(cmp.Compare(b.Owed, a.Owed), cmp.Compare(a.Host, b.Host)) })
+	slices.SortFunc(rows, func(a, b owingRow) int { return cmp.Or(cmp.Compare(b.Owed, a.Owed), cmp.Compare(a.Bank.JA, b.Bank.JA)) })
 	return rows, nil
 }
 
@@ -83,9 +83,9 @@ func settlementRowOf(v wallet.Settlement) settlementRow {
 	return row
 }
 
-func (s *Server) arrivalForm() *web.Form {
+func arrivalForm(banks []web.Option) *web.Form {
 	return web.NewForm(
-		web.Field{Name: "bank", Kind: web.SelectField, Label: fault.Text{JA: "銀行", EN: "Bank"}, Options: s.bankOptions()},
+		web.Field{Name: "bank", Kind: web.SelectField, Label: fault.Text{JA: "銀行", EN: "Bank"}, Options: banks},
 		web.Field{Name: "settled", Kind: web.DateField, Label: fault.Text{JA: "精算された日", EN: "Settled day"}},
 		web.Field{Name: "amount", Kind: web.AmountField, Label: fault.Text{JA: "動いた金額", EN: "Amount that moved"}})
 }
