@@ -13,7 +13,7 @@ import (
 )
 
 // ConsentText is the version of the consent page's words; it stands in the evidence (L11).
-const ConsentText = "2026-11-23"
+const ConsentText = "2026-11-28"
 
 // Consent makes the link: authenticated, its gate shut until the service has shown that the browser that
 // asked is the one that consented (L12) and a notice has arrived (L8). It returns where the browser goes

@@ -60,7 +60,7 @@ var linkTexts = web.Texts{
 
 	"link.consent":      {JA: "連携の内容の確認", EN: "What you agree to"},
 	"link.consent.lead": {JA: "%sがお客さまの口座から引き落とせるようになります。よく読んで、よければ同意してください。", EN: "%s will be able to debit your account. Please read this, and agree only if it is right."},
-	"link.who":          {JA: "求めているサービス", EN: "Who asks"},
+	"link.who":          {JA: "申し込み元のサービス", EN: "Who asks"},
 	"link.holder":       {JA: "サービスでの名義", EN: "In whose name"},
 	"link.from":         {JA: "引き落とし口座", EN: "From your account"},
 	"link.much":         {JA: "引き落としの上限", EN: "At most"},
@@ -71,7 +71,7 @@ var linkTexts = web.Texts{
 		JA: "連携から%[1]sは引き落としできません。確認コードで手続きしたため、そのあとも24時間で%[2]sまでです。翌日以降にパスキーかATMで確認すると、この制限がなくなります。",
 		EN: "Nothing for %[1]s after linking. As you used a code, at most %[2]s in any 24 hours after that, until you confirm the link by passkey or at an ATM, from tomorrow on."},
 	"link.device":      {JA: "引き落としの条件", EN: "Each debit"},
-	"link.device.text": {JA: "いまお使いの端末の鍵で、毎回ご本人が承認したものだけです。", EN: "Only what you approve each time with the key of the device you asked from."},
+	"link.device.text": {JA: "いまお使いの端末のパスキーで、毎回ご本人が承認したものだけです。", EN: "Only what you approve each time with the key of the device you asked from."},
 	"link.valid":       {JA: "有効期限", EN: "Good until"},
 	"link.stop":        {JA: "止めるには", EN: "How to stop it"},
 	"link.stop.text": {

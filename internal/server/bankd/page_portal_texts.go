@@ -16,7 +16,7 @@ var portalTexts = web.Texts{
 	"portal.signin.text": {JA: "口座番号だけ、暗証番号だけでは何も見られません。はじめに電話・パスキー・ATMのどれかでご本人を確認し、そのあとに暗証番号を確認します。", EN: "An account number and a PIN alone open nothing. First your phone, passkey or an ATM shows that it is you; only then the PIN is asked for."},
 	"portal.next":        {JA: "次へ", EN: "Continue"},
 
-	"portal.home":          {JA: "口座のようす", EN: "Your account"},
+	"portal.home":          {JA: "口座の状況", EN: "Your account"},
 	"portal.balance":       {JA: "残高", EN: "Balance"},
 	"portal.latest":        {JA: "最近の取引", EN: "Latest lines"},
 	"portal.passbook.all":  {JA: "通帳を見る", EN: "See the passbook"},
@@ -44,7 +44,7 @@ var portalTexts = web.Texts{
 	"portal.done.one":       {JA: "この連携を停止しました。", EN: "This link is stopped."},
 
 	"portal.stop":         {JA: "すべて停止", EN: "Stop everything"},
-	"portal.stop.lead":    {JA: "すべてのサービスとの連携と、新しい申し込みをいますぐ止めます。だれの同意もいりません。", EN: "Stops the links to all services, and new requests, at once. Nobody has to agree."},
+	"portal.stop.lead":    {JA: "すべてのサービスとの連携と、新しい申し込みをいますぐ止めます。ほかの方の同意は必要ありません。", EN: "Stops the links to all services, and new requests, at once. Nobody has to agree."},
 	"portal.stop.button":  {JA: "すべての連携を停止する", EN: "Stop all links now"},
 	"portal.stopped":      {JA: "すべて停止しています", EN: "Everything is stopped"},
 	"portal.stopped.lead": {JA: "この口座の連携はすべて停止中です。引き落としも新しい連携もできません。", EN: "All links to this account are stopped. Nothing can be debited or newly linked."},

@@ -89,7 +89,7 @@ var peopleTexts = web.Texts{
 	"account.synced":       {JA: "同期されるパスキーと、このブラウザだけの鍵", EN: "A synced passkey with a key of this browser alone"},
 	"account.bound":        {JA: "この端末だけのパスキー", EN: "A passkey of this device alone"},
 	"account.change":       {JA: "変更する", EN: "Change"},
-	"account.warn":         {JA: "連絡先や端末を変えると、安全のため銀行口座からのチャージが一定期間制限されます。", EN: "When a contact or the device changes, charging from banks is restricted for a while, for your safety."},
+	"account.warn":         {JA: "連絡先や端末を変えると、安全のため銀行口座からのチャージが制限されます。連絡先は12時間、端末は銀行でのご確認が済むまでです。", EN: "When a contact or the device changes, charging from banks is restricted, for your safety: for 12 hours after a new contact, and until your bank has confirmed you after a new device."},
 
 	"change.email":     {JA: "メールアドレスの変更", EN: "Change the e-mail address"},
 	"change.phone":     {JA: "電話番号の変更", EN: "Change the phone number"},
