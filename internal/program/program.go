@@ -236,6 +236,9 @@ func rotate(s Setup, dir, key string, stdout io.Writer) error {
 // public prints the set that other companies pin: all signing keys of a name, old ones too, and with the key
 // that signs messages those that others seal for, where the role has such.
 func public(s Setup, dir, key string, stdout io.Writer) error {
+	if key == "" {
+		return fmt.Errorf("keys public: which one? --key is one of %s", strings.Join(s.publicNames(), ", "))
+	}
 	dir, keys, err := chosen(s, "keys public", dir, key)
 	if err != nil {
 		return err
@@ -254,6 +257,19 @@ func public(s Setup, dir, key string, stdout io.Writer) error {
 	out := json.NewEncoder(stdout)
 	out.SetIndent("", "  ")
 	return out.Encode(set)
+}
+
+// publicNames are the keys with a half for others, over all directories.
+func (s Setup) publicNames() (names []string) {
+	for _, keys := range s.KeyDirs {
+		for name, use := range keys {
+			if use == keyfile.Sign && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // LoadInto fills a configuration, a pointer to a struct with its defaults, for Role.Load.

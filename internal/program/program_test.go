@@ -218,6 +218,7 @@ func (c *company) rotated(role string) {
 		c.t.Errorf("%d keys after a rotation", sig)
 	}
 	c.refused("keys public", "no public half", "--key", "rows")
+	c.refused("keys public", map[bool]string{false: "one of client, dpop, sign", true: "one of client, dpop"}[role == "hub"])
 	c.refused("keys rotate", "no key", "--key", "nonsense")
 	for _, permanent := range map[string][]string{"bank": {"pseudonym", "code", "pin"}, "wallet": {"marks"}}[role] {
 		c.refused("keys rotate", "permanent", "--key", permanent)
