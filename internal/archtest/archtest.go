@@ -53,7 +53,7 @@ var may = map[string]string{
 	"notify":        "words observe",
 	"web":           "words observe",
 	"server":        "words observe wire",
-	"program":       "words config keyfile observe server wire", // what the three programs' mains share
+	"program":       "words config keyfile observe server wire store/sqlite/sqlitedb", // what the three programs' mains share; sqlitedb says what `migrate` applied
 
 	"server/walletd": "words rules serving wallet store/sqlite/wallet",
 	"server/bankd":   "words rules serving bank store/sqlite/bank",

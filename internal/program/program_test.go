@@ -194,8 +194,12 @@ func TestARoleRunsAloneInEarnest(t *testing.T) {
 			if out := c.done("keys new"); !strings.Contains(out, c.keyDir) {
 				t.Errorf("keys new says %q", out)
 			}
-			c.done("migrate")
-			c.done("migrate") // again changes nothing
+			if out := c.done("migrate"); !strings.Contains(out, "web.db: applied sessions 1") || !strings.Contains(out, "data: now up to date") {
+				t.Errorf("migrate says %q", out)
+			}
+			if out := c.done("migrate"); out != filepath.Join(c.dir, "data")+": up to date\n" { // again changes nothing
+				t.Errorf("a second migrate says %q", out)
+			}
 			c.rotated(role)
 			c.unsafe(role)
 			c.served(role)
