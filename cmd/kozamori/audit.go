@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -24,17 +23,10 @@ var errDiffer = errors.New("the books differ")
 // runAudit recomputes the books under a directory.
 func runAudit(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("kozamori audit", flag.ContinueOnError)
-	flags.SetOutput(stdout)
 	dir := flags.String("dir", ".dev", "the directory of kozamori dev, which may be running")
 	asJSON := flags.Bool("json", false, "print the report as JSON")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	if asked, err := parse(flags, args, stdout); asked || err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("audit: unexpected %q", flags.Arg(0))
 	}
 	report, err := audit.Run(ctx, *dir, clockOf(*dir))
 	if err != nil {

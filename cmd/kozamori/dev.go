@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,19 +16,12 @@ import (
 func runDev(ctx context.Context, args []string, stdout io.Writer) error {
 	o := dev.Options{Started: time.Now(), Audit: auditor}
 	flags := flag.NewFlagSet("kozamori dev", flag.ContinueOnError)
-	flags.SetOutput(stdout)
 	flags.StringVar(&o.Dir, "dir", ".dev", "where data, keys and configurations lie; they survive a restart")
 	flags.IntVar(&o.PortBase, "port-base", 0, "the first of seven ports on 127.0.0.1 (default: the one the directory was made for, or 8400)")
 	flags.BoolVar(&o.Reset, "reset", false, "remove what an earlier run left in the directory")
 	asJSON := flags.Bool("json", false, "print one line of JSON with all addresses when ready")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
+	if asked, err := parse(flags, args, stdout); asked || err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("dev: unexpected %q", flags.Arg(0))
 	}
 	o.Ready = func(i dev.Info) {
 		if *asJSON {

@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +34,25 @@ func main() {
 		stop()
 		os.Exit(1)
 	}
+}
+
+// parse reads a command's flags. asked says that help was asked for, which is printed then. Whoever prints the error
+// prints it once: the flags themselves say nothing.
+func parse(flags *flag.FlagSet, args []string, stdout io.Writer) (asked bool, err error) {
+	flags.SetOutput(io.Discard)
+	err = flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(stdout)
+		flags.Usage()
+		return true, nil
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("unexpected %q", flags.Arg(0))
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w; see %s --help", err, flags.Name())
+	}
+	return false, nil
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {

@@ -53,7 +53,7 @@ var may = map[string]string{
 	"notify":        "words observe",
 	"web":           "words observe",
 	"server":        "words observe wire",
-	"program":       "words config keyfile observe server wire", // what the three programs' mains share
+	"program":       "words config keyfile observe server wire store/sqlite/sqlitedb", // what the three programs' mains share; sqlitedb says what `migrate` applied
 
 	"server/walletd": "words rules serving wallet store/sqlite/wallet",
 	"server/bankd":   "words rules serving bank store/sqlite/bank",
@@ -90,7 +90,7 @@ var only = map[string]string{
 	"modernc.org/sqlite": "store/sqlite/sqlitedb audit",
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sqlitedb private files
+	"os":                 "config keyfile program dev audit server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sqlitedb private files, the audit looks what it may read
 	"os/exec":            "dev cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",

@@ -5,10 +5,14 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,6 +60,9 @@ type company interface {
 // booked at the bank before, so it must stand there.
 func look(ctx context.Context, dir string, now clock.Now) (Report, error) {
 	d := directory{dir}
+	if err := d.readable(); err != nil {
+		return Report{}, err
+	}
 	wallets, err := read(ctx, d.services(), d.readWallet)
 	if err != nil {
 		return Report{}, err
@@ -151,6 +158,43 @@ func (d directory) find(pattern ...string) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// readable looks whether every folder and file of books may be read. find passes over what it may not enter, and
+// books that nobody looked at would agree.
+func (d directory) readable() error {
+	folders := []string{d.root, filepath.Join(d.root, "data")}
+	folders = slices.Concat(folders, d.find("data", "*"), d.find("data", "bank", "*"))
+	for _, folder := range folders {
+		entries, err := os.ReadDir(folder)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+			continue
+		case err != nil:
+			return unreadable(folder, err)
+		}
+		for _, e := range entries {
+			if filepath.Ext(e.Name()) != ".db" {
+				continue
+			}
+			path := filepath.Join(folder, e.Name())
+			f, err := os.Open(path)
+			if err != nil {
+				return unreadable(path, err)
+			}
+			if err := f.Close(); err != nil {
+				return unreadable(path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func unreadable(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("audit: %s may not be read by this user: run the audit as the user whose books they are", path)
+	}
+	return fmt.Errorf("audit: %s cannot be read: %w", path, err)
 }
 
 // escape keeps the letters of a path from being read as a pattern.

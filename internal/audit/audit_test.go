@@ -2,10 +2,12 @@ package audit_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,6 +147,24 @@ func TestAuditWhileRolesWork(t *testing.T) {
 func TestNothingToAudit(t *testing.T) {
 	if _, err := audit.Run(t.Context(), t.TempDir(), clock.System); err == nil {
 		t.Error("an empty directory agrees")
+	}
+}
+
+// Books that cannot be read are not books that are not there, and are never passed over.
+func TestBooksThatCannotBeRead(t *testing.T) {
+	for _, made := range []string{"data", "data/maru", "data/bank/0149", "data/maru/money.db"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, made)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must(t, os.Symlink(filepath.Base(path), path)) // leads to itself: nobody can open it, not even root
+		_, err := audit.Run(t.Context(), dir, clock.System)
+		if err == nil || !strings.Contains(err.Error(), path+" cannot be read") {
+			t.Errorf("%s: %v", made, err)
+		}
+	}
+	err := audit.Unreadable("data/maru", &fs.PathError{Op: "open", Path: "data/maru", Err: syscall.EACCES})
+	if !strings.Contains(err.Error(), "data/maru may not be read by this user") {
+		t.Errorf("not allowed: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ const maxSecretFile = 64 << 10
 // Load fills into, a pointer to a struct with toml tags that holds the defaults, from the file at path ("" for
 // none) and then from the environment ("NAME=value" each): [server] listen is overridden by
 // KOZAMORI_SERVER_LISTEN. Durations are written "12h". A Secret may be "file:PATH", relative to the configuration
-// file, whose content without the last line break is then the secret. If into has a method Check() error, it has
+// file, whose content without the last line break is then the secret; one that others can read is refused, as a key is. If into has a method Check() error, it has
 // the last word. The error names everything that is wrong, not the first thing only.
 func Load(path string, environ []string, into any) error {
 	v := reflect.ValueOf(into)
@@ -169,7 +170,7 @@ func (l *loader) secret(v reflect.Value, key string) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(l.dir, path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := readPrivate(path)
 	if err != nil {
 		l.problems.Add(key, "%w", err)
 		return
@@ -180,6 +181,23 @@ func (l *loader) secret(v reflect.Value, key string) {
 		return
 	}
 	v.SetString(text)
+}
+
+// readPrivate reads a file that others cannot read.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s can be read by others (mode %v); it must be 0600", path, info.Mode().Perm())
+	}
+	return io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 }
 
 func tomlName(f reflect.StructField) string {

@@ -156,6 +156,28 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// A secret that others on the machine can read is none: it is refused as a key file is, before it is read.
+func TestASecretIsForItsUserAlone(t *testing.T) {
+	for mode, refused := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o644: true, 0o620: true, 0o604: true} {
+		path := write(t, "[[peer]]\nkey = \"file:secret.txt\"\n")
+		secret := filepath.Join(filepath.Dir(path), "secret.txt")
+		if err := os.Chmod(secret, mode); err != nil {
+			t.Fatal(err)
+		}
+		err := Load(path, nil, &sample{})
+		if !refused {
+			if err != nil {
+				t.Errorf("mode %v: %v", mode, err)
+			}
+			continue
+		}
+		want := "[peer[0]] key: " + secret + " can be read by others (mode " + mode.String() + "); it must be 0600"
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("mode %v: got %v, want %q", mode, err, want)
+		}
+	}
+}
+
 type strict struct {
 	N int `toml:"n"`
 	M int `toml:"m"`

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -93,24 +94,27 @@ type world struct {
 	opening  sync.Mutex // of files: the roles open beside each other
 	files    []io.Closer
 	start    http.Handler
-	readyMs  int64
+	readyMs  atomic.Int64 // 0 until all is ready
 }
 
 // Run runs dev until ctx ends.
 func Run(ctx context.Context, o Options) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	// Directory and ports come first: while another dev holds them, nothing is made, and nothing reset.
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if o.PortBase, err = portBase(o); err != nil {
 		return err
 	}
-	// The ports come first: while another dev holds them, nothing in the directory is made, and nothing reset.
 	listeners, err := listen(Ports{o.PortBase}, o.WithoutRoles)
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(o.Dir)
-	if err != nil {
-		return errors.Join(err, closeAll(listeners))
-	}
-	defer unlock()
 	w, err := prepare(o)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
@@ -128,7 +132,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			return errors.Join(err, closeAll(listeners))
 		}
 	}
-	w.readyMs = time.Since(o.Started).Milliseconds()
+	w.readyMs.Store(max(1, time.Since(o.Started).Milliseconds()))
 	if o.Ready != nil {
 		o.Ready(w.info())
 	}
@@ -137,6 +141,17 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // DefaultPorts is where dev begins unless told otherwise.
 const DefaultPorts = 8400
+
+// check says what no directory and no machine could run with.
+func (o Options) check() error {
+	if o.Dir == "" {
+		return errors.New("--dir is empty; want a directory, such as .dev")
+	}
+	if last := 65535 - portCount + 1; o.PortBase != 0 && (o.PortBase < 1 || o.PortBase > last) {
+		return fmt.Errorf("--port-base %d: want 1 to %d, for %d ports from it on", o.PortBase, last, portCount)
+	}
+	return nil
+}
 
 // portBase is the base asked for, else the one the directory was made for, else the default.
 func portBase(o Options) (int, error) {
@@ -154,17 +169,23 @@ func portBase(o Options) (int, error) {
 	return s.PortBase, err
 }
 
-// lock takes the directory for this process; the operating system gives it back when the process ends, however.
+// lock takes the directory itself for this process, leaving nothing in it; the operating system gives it back when the
+// process ends, however.
 func lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another kozamori dev (%w)", dir, err), f.Close())
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("kozamori dev is already running in %s; stop it first, or choose another --dir and --port-base", dir)
+		} else {
+			err = fmt.Errorf("%s cannot be locked: %w", dir, err)
+		}
+		return nil, errors.Join(err, f.Close())
 	}
 	return func() { _ = f.Close() }, nil
 }
@@ -205,7 +226,7 @@ func prepare(o Options) (*world, error) {
 func reset(l layout) error {
 	if _, err := os.Stat(l.path("keys", "dev.json")); err != nil {
 		entries, readErr := os.ReadDir(l.root)
-		if readErr != nil || len(entries) == 0 || (len(entries) == 1 && entries[0].Name() == ".lock") {
+		if readErr != nil || len(entries) == 0 {
 			return nil
 		}
 		return fmt.Errorf("%s was not made by kozamori dev: not removed", l.root)
@@ -436,6 +457,9 @@ func (w *world) seed(ctx context.Context) error {
 
 // newPerson makes a person with an account at a bank, for a check that needs somebody new.
 func (w *world) newPerson(ctx context.Context, code id.Bank, branch string, withPhone bool) (Person, error) {
+	if w.readyMs.Load() == 0 {
+		return Person{}, fault.New(fault.Unavailable, "dev.newPerson", errors.New("dev is still starting"))
+	}
 	if w.bankd == nil {
 		return Person{}, fault.New(fault.Unavailable, "dev.newPerson", errors.New("the banks run elsewhere"))
 	}

@@ -142,6 +142,30 @@ func TestABusyPortIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhatDevCannotRunWith(t *testing.T) {
+	alien := t.TempDir()
+	if err := os.WriteFile(filepath.Join(alien, "thesis.txt"), []byte("years of work"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, o := range map[string]Options{
+		"--port-base 65530: want 1 to 65529": {Dir: t.TempDir(), PortBase: 65530},
+		"--port-base -5: want 1 to 65529":    {Dir: t.TempDir(), PortBase: -5},
+		"--dir is empty":                     {PortBase: free(t)},
+		"was not made by kozamori dev":       {Dir: alien, PortBase: free(t), Reset: true},
+	} {
+		o.Ready = func(Info) { t.Error("ready") }
+		if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v", want, err)
+		}
+	}
+	if entries, err := os.ReadDir(alien); err != nil || len(entries) != 1 {
+		t.Errorf("in a directory that is not dev's now lie %v, %v", entries, err)
+	}
+	if err := (Options{Dir: alien, PortBase: 65529}).check(); err != nil {
+		t.Errorf("the last base: %v", err)
+	}
+}
+
 // TestARunningDevKeepsItsData: a second one, on the same ports or others, resets nothing under the first.
 func TestARunningDevKeepsItsData(t *testing.T) {
 	o := Options{Dir: t.TempDir(), PortBase: free(t)}
@@ -149,7 +173,7 @@ func TestARunningDevKeepsItsData(t *testing.T) {
 	defer stop()
 	for _, base := range []int{o.PortBase, free(t)} {
 		err := Run(t.Context(), Options{Dir: o.Dir, PortBase: base, Reset: true, Ready: func(Info) { t.Error("ready") }})
-		if err == nil || !(strings.Contains(err.Error(), "busy") || strings.Contains(err.Error(), "in use")) {
+		if err == nil || !strings.Contains(err.Error(), "already running in "+o.Dir) || strings.Contains(err.Error(), "unavailable") {
 			t.Errorf("ports from %d: %v", base, err)
 		}
 	}

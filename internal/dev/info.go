@@ -23,7 +23,7 @@ type Info struct {
 	Staff   map[string]Credentials `json:"staff"` // by role: "hub", "maru", "sora"
 	Shops   map[string]string      `json:"shops"` // API keys, by shop
 	People  []Person               `json:"people"`
-	ReadyMs int64                  `json:"ready_ms"` // from the start of the program
+	ReadyMs int64                  `json:"ready_ms"` // from the start of the program; 0 while it is starting
 }
 
 // Credentials are a staff member's. They open nothing outside this machine.
@@ -47,7 +47,7 @@ func (w *world) info() Info {
 	for role, password := range w.secrets.StaffPassword {
 		i.Staff[role] = Credentials{w.secrets.StaffName, password}
 	}
-	i.ReadyMs = w.readyMs
+	i.ReadyMs = w.readyMs.Load()
 	return i
 }
 

@@ -28,6 +28,36 @@ func startPage(t *testing.T, path string, answer func(r *http.Request) any) *wor
 	return &world{transport: wire.LocalhostTransport(), base: srv.URL, saw: func(string, string) {}}
 }
 
+// A wrong address is told in one short line.
+func TestAWrongAddressIsToldShortly(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte("<!doctype html>\n<title>ここではない</title>\n" + strings.Repeat("<p>別のサーバー</p>\n", 500)))
+	}))
+	t.Cleanup(srv.Close)
+	_, err := find(t.Context(), srv.URL)
+	wantError(t, err, "is `kozamori dev` running there?", "answered 404", "ここではない")
+	if strings.Contains(err.Error(), "\n") || len([]rune(err.Error())) > mostQuoted+200 {
+		t.Errorf("a whole page: %v", err)
+	}
+	for _, address := range []string{"localhost:9500", "localhost", ""} {
+		_, err := find(t.Context(), address)
+		wantError(t, err, "http:// is missing")
+	}
+}
+
+// A dev that is still starting is waited for.
+func TestADevThatStartsIsWaitedFor(t *testing.T) {
+	looks := 0
+	w := startPage(t, "/api/info", func(*http.Request) any {
+		looks++
+		return map[string]int{"ready_ms": map[bool]int{true: 900}[looks > 2]}
+	})
+	if _, err := find(t.Context(), w.base+"/"); err != nil || looks != 3 {
+		t.Errorf("%v after %d looks", err, looks)
+	}
+}
+
 // An audit proves the journey's charges only if it saw each of them, as it ended.
 func TestAuditMustHaveSeenTheCharges(t *testing.T) {
 	booked := order{"deb_1", maru, shizuoka, 3000, "done", "booked"}

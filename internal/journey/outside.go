@@ -29,6 +29,7 @@ type world struct {
 	Banks   map[id.Bank]string    `json:"banks"`
 	Shops   map[string]string     `json:"shops"` // API keys
 	Staff   map[string]staff      `json:"staff"`
+	ReadyMs int64                 `json:"ready_ms"` // 0 while dev is starting
 }
 
 type staff struct {
@@ -59,13 +60,34 @@ type letter struct {
 	Text string `json:"text"`
 }
 
-// find asks the start page for everything else.
+// How long somebody waits for a dev that is still starting, and how often she looks.
+const (
+	startTime = 30 * time.Second
+	startLook = 200 * time.Millisecond
+)
+
+// find asks the start page for everything else, as soon as all is ready.
 func find(ctx context.Context, base string) (*world, error) {
-	w := &world{transport: wire.LocalhostTransport(), base: strings.TrimSuffix(base, "/"), saw: func(string, string) {}}
-	if err := w.api(ctx, http.MethodGet, w.base+"/api/info", nil, nil, w); err != nil {
-		return nil, fmt.Errorf("is `kozamori dev` running there? %w", err)
+	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
+		return nil, fmt.Errorf("journey: %q is no URL: http:// is missing", base)
 	}
-	return w, nil
+	w := &world{transport: wire.LocalhostTransport(), base: strings.TrimSuffix(base, "/"), saw: func(string, string) {}}
+	for until := time.Now().Add(startTime); ; {
+		if err := w.api(ctx, http.MethodGet, w.base+"/api/info", nil, nil, w); err != nil {
+			return nil, fmt.Errorf("is `kozamori dev` running there? %w", err)
+		}
+		if w.ReadyMs > 0 {
+			return w, nil
+		}
+		if time.Now().After(until) {
+			return nil, fmt.Errorf("journey: dev at %s is still not ready after %s", base, startTime)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(startLook):
+		}
+	}
 }
 
 // refusal is an API's answer of 400 and above, as it came: problem+json says what and why.
@@ -77,7 +99,19 @@ type refusal struct {
 
 // Error says what was asked and how it was refused.
 func (r *refusal) Error() string {
-	return fmt.Sprintf("%s answered %d: %s", r.where, r.status, strings.TrimSpace(r.body))
+	return fmt.Sprintf("%s answered %d: %s", r.where, r.status, quoted(r.body))
+}
+
+// mostQuoted bounds what is told of an answer, in letters: a problem fits, a page of a stranger's server does not.
+const mostQuoted = 300
+
+// quoted is an answer in one short line.
+func quoted(body string) string {
+	line := []rune(strings.Join(strings.Fields(body), " "))
+	if len(line) > mostQuoted {
+		line = append(line[:mostQuoted], '…')
+	}
+	return string(line)
 }
 
 // api makes one call of a JSON interface. An answer of 400 and above is a *refusal.

@@ -9,9 +9,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,6 +24,7 @@ import (
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/server"
+	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
 )
 
 // Server is a running role.
@@ -168,14 +172,7 @@ func Main(ctx context.Context, role Role, p Process) error {
 func (r Role) do(ctx context.Context, command string, setup Setup, dir, key string, stdout io.Writer) error {
 	switch command {
 	case "migrate":
-		if err := os.MkdirAll(setup.DataDir, 0o700); err != nil {
-			return fmt.Errorf("[data] dir: %w", err)
-		}
-		if err := setup.Migrate(ctx); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(stdout, "%s: up to date\n", setup.DataDir)
-		return err
+		return migrate(ctx, setup, stdout)
 	case "keys new":
 		return newKeys(setup, stdout)
 	case "keys rotate":
@@ -184,6 +181,52 @@ func (r Role) do(ctx context.Context, command string, setup Setup, dir, key stri
 		return public(setup, dir, key, stdout)
 	}
 	return serve(ctx, r, setup, stdout)
+}
+
+// migrate brings the databases up to date, and says of each what was applied.
+func migrate(ctx context.Context, s Setup, stdout io.Writer) error {
+	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
+		return fmt.Errorf("[data] dir: %w", err)
+	}
+	before, err := applied(ctx, s.DataDir)
+	if err != nil {
+		return err
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return err
+	}
+	after, err := applied(ctx, s.DataDir)
+	if err != nil {
+		return err
+	}
+	said := "up to date"
+	for _, path := range slices.Sorted(maps.Keys(after)) {
+		made := slices.DeleteFunc(after[path], func(name string) bool { return slices.Contains(before[path], name) })
+		if len(made) > 0 {
+			fmt.Fprintf(stdout, "%s: applied %s\n", path, strings.Join(made, ", "))
+			said = "now up to date"
+		}
+	}
+	_, err = fmt.Fprintf(stdout, "%s: %s\n", s.DataDir, said)
+	return err
+}
+
+// applied lists the migrations of every database in a directory and its folders (a bank's are one each), by path.
+func applied(ctx context.Context, dir string) (map[string][]string, error) {
+	all := map[string][]string{}
+	for _, pattern := range []string{"*.db", "*/*.db"} {
+		names, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if all[path], err = sqlitedb.Applied(ctx, path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
 }
 
 func newKeys(s Setup, stdout io.Writer) error {
@@ -236,6 +279,9 @@ func rotate(s Setup, dir, key string, stdout io.Writer) error {
 // public prints the set that other companies pin: all signing keys of a name, old ones too, and with the key
 // that signs messages those that others seal for, where the role has such.
 func public(s Setup, dir, key string, stdout io.Writer) error {
+	if key == "" {
+		return fmt.Errorf("keys public: which one? --key is one of %s", strings.Join(s.publicNames(), ", "))
+	}
 	dir, keys, err := chosen(s, "keys public", dir, key)
 	if err != nil {
 		return err
@@ -254,6 +300,19 @@ func public(s Setup, dir, key string, stdout io.Writer) error {
 	out := json.NewEncoder(stdout)
 	out.SetIndent("", "  ")
 	return out.Encode(set)
+}
+
+// publicNames are the keys with a half for others, over all directories.
+func (s Setup) publicNames() (names []string) {
+	for _, keys := range s.KeyDirs {
+		for name, use := range keys {
+			if use == keyfile.Sign && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // LoadInto fills a configuration, a pointer to a struct with its defaults, for Role.Load.

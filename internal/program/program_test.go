@@ -194,8 +194,12 @@ func TestARoleRunsAloneInEarnest(t *testing.T) {
 			if out := c.done("keys new"); !strings.Contains(out, c.keyDir) {
 				t.Errorf("keys new says %q", out)
 			}
-			c.done("migrate")
-			c.done("migrate") // again changes nothing
+			if out := c.done("migrate"); !strings.Contains(out, "web.db: applied sessions 1") || !strings.Contains(out, "data: now up to date") {
+				t.Errorf("migrate says %q", out)
+			}
+			if out := c.done("migrate"); out != filepath.Join(c.dir, "data")+": up to date\n" { // again changes nothing
+				t.Errorf("a second migrate says %q", out)
+			}
 			c.rotated(role)
 			c.unsafe(role)
 			c.served(role)
@@ -218,6 +222,7 @@ func (c *company) rotated(role string) {
 		c.t.Errorf("%d keys after a rotation", sig)
 	}
 	c.refused("keys public", "no public half", "--key", "rows")
+	c.refused("keys public", map[bool]string{false: "one of client, dpop, sign", true: "one of client, dpop"}[role == "hub"])
 	c.refused("keys rotate", "no key", "--key", "nonsense")
 	for _, permanent := range map[string][]string{"bank": {"pseudonym", "code", "pin"}, "wallet": {"marks"}}[role] {
 		c.refused("keys rotate", "permanent", "--key", permanent)

@@ -2,8 +2,12 @@ package sqlitedb
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 
@@ -69,4 +73,42 @@ func (db *DB) provider(s Source) (*goose.Provider, error) {
 		return nil, fault.New(fault.Internal, "sqlitedb.Migrate", fmt.Errorf("%s: %w", s.Name, err))
 	}
 	return p, nil
+}
+
+// Applied lists what was applied to a file ("ledger 1"), sorted; nothing for a file that is not there yet. It only reads.
+func Applied(ctx context.Context, path string) (applied []string, err error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	db, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(ON)"))
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "sqlitedb.Applied", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	tables, err := column(ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'migrated_*' ORDER BY name`)
+	for _, table := range tables {
+		name := strings.TrimPrefix(table, "migrated_")
+		versions, failed := column(ctx, db, `SELECT ? || version_id FROM "`+table+`" WHERE version_id > 0 ORDER BY version_id`, name+" ")
+		applied, err = append(applied, versions...), errors.Join(err, failed)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "sqlitedb.Applied", fmt.Errorf("%s: %w", path, err))
+	}
+	return applied, nil
+}
+
+func column(ctx context.Context, db *sql.DB, query string, args ...any) (out []string, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
 }
