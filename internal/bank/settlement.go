@@ -47,7 +47,7 @@ func (b *Bank) agreed(ctx context.Context, d statementDay, ours, theirs *wire.St
 }
 
 // settle pays a day out: the transfer of its net, the signed settlement and the last page are one commit, once for
-// ever. Whoever comes second is answered with what the first has signed.
+// ever. Coming second is a fault.Conflict.
 func (b *Bank) settle(ctx context.Context, d statementDay, ours *wire.Statement, put PutPage) (string, error) {
 	s := PaidDay{Service: d.service, Day: d.day, Total: *ours.Total, At: d.now}
 	var err error
@@ -58,15 +58,7 @@ func (b *Bank) settle(ctx context.Context, d statementDay, ours *wire.Statement,
 	if put.Page.Ours, err = wire.Sign(b.Keys.Sign, ours); err != nil {
 		return "", err
 	}
-	if err := b.payOut(ctx, s, put); err != nil {
-		return "", err
-	}
-	known, err := b.Store.PaidDay(ctx, d.service, d.day)
-	if err != nil || known.Text == s.Text {
-		return put.Page.Ours, err
-	}
-	put.Page.N = 0
-	return b.answerSettled(ctx, known, put, ours)
+	return put.Page.Ours, b.payOut(ctx, s, put)
 }
 
 // payOut commits a settlement. A day on which nothing is owed moves nothing.
@@ -87,10 +79,15 @@ func (b *Bank) payOut(ctx context.Context, s PaidDay, put PutPage) error {
 		}
 		return rows
 	}})
-	if err == nil && !res.OK() {
-		err = fault.New(fault.Internal, "bank.settle", fmt.Errorf("%s of %s: outcome %d", s.Day, s.Service, res.Outcome))
+	switch {
+	case err != nil:
+		return err
+	case !res.OK():
+		return fault.New(fault.Internal, "bank.settle", fmt.Errorf("%s of %s: outcome %d", s.Day, s.Service, res.Outcome))
+	case res.Repeated:
+		return fault.New(fault.Conflict, "bank.settle", errMoved)
 	}
-	return err
+	return nil
 }
 
 // answerSettled answers a page of a day that is settled. What differs now is a break; nothing else changes.

@@ -1,14 +1,18 @@
 package bank_test
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/wire"
@@ -244,6 +248,143 @@ func TestCommitOfASettlementIsConditional(t *testing.T) {
 	must(t, w.store.Commit(t.Context(), page, day))
 	if err := w.store.Commit(t.Context(), day); fault.Of(err) != fault.Conflict {
 		t.Errorf("twice: %v", err)
+	}
+	page.Page.At = w.time.Add(time.Hour)
+	page.Found = []bank.Break{{Service: maru, Day: busyDay, Debit: "deb_1", Kind: "debit", What: bank.MissingHere, Owner: "o", FoundAt: w.time}}
+	if err := w.store.Commit(t.Context(), page); fault.Of(err) != fault.Conflict {
+		t.Errorf("another page of a settled day: %v", err)
+	}
+	if kept, err := w.store.PageUpto(t.Context(), maru, busyDay, ""); err != nil || !kept.At.Equal(w.time) || len(w.openBreaks()) != 0 {
+		t.Errorf("%+v, %d breaks, %v", kept, len(w.openBreaks()), err)
+	}
+	page.Page.N = 0
+	must(t, w.store.Commit(t.Context(), page))
+	if len(w.openBreaks()) != 1 {
+		t.Errorf("%d breaks of a later comparison", len(w.openBreaks()))
+	}
+}
+
+// afterLook is a store at which something else happens right after a bank has looked whether a day is settled.
+type afterLook struct {
+	bank.Store
+	done atomic.Bool
+	do   func()
+}
+
+func (s *afterLook) PaidDay(ctx context.Context, svc id.Service, day string) (bank.PaidDay, error) {
+	d, err := s.Store.PaidDay(ctx, svc, day)
+	if s.done.CompareAndSwap(false, true) {
+		s.do()
+	}
+	return d, err
+}
+
+// Somebody exchanges the whole day between another one's look at it and his commit: he is answered as of a settled
+// day, and the pages that both sides signed for it stay.
+func TestPagesOfADaySettledMeanwhileStay(t *testing.T) {
+	for name, c := range map[string]struct {
+		day   func(*teller) []wire.StatementLine
+		after int // the page that comes late follows so many pages
+	}{
+		"first of three":       {func(w *teller) []wire.StatementLine { return w.busy(1_200) }, 0},
+		"second of three":      {func(w *teller) []wire.StatementLine { return w.busy(1_200) }, 1},
+		"last of three":        {func(w *teller) []wire.StatementLine { return w.busy(1_200) }, 2},
+		"only one":             {func(w *teller) []wire.StatementLine { return w.bookDay(w.link(w.hanako(), maru, nil), 3_000) }, 0},
+		"only one, net of 0":   {func(w *teller) []wire.StatementLine { return w.bookDay(w.link(w.hanako(), maru, nil), -3_000) }, 0},
+		"only one, with break": {func(w *teller) []wire.StatementLine { return w.bookDay(w.link(w.hanako(), maru, nil), 3_000, 1_000) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTeller(t)
+			lines := c.day(w)
+			w.time = w.time.Add(24 * time.Hour)
+			var after id.Debit
+			for range c.after {
+				page, err := w.page(lines, after, "")
+				must(t, err)
+				after = page.Upto
+			}
+			late := lines
+			if name == "only one, with break" {
+				late = lines[:1]
+			}
+			real, text := w.Store, ""
+			w.Store = &afterLook{Store: real, do: func() { _, text = w.settled(lines) }}
+			page, err := w.page(late, after, "")
+			w.Store = real
+			if err != nil || text == "" || page.Last() != (page.Settlement == text) {
+				t.Fatalf("settled %q, answered %+v, %v", text, page, err)
+			}
+			w.settledPages(len(lines), text)
+			if n := len(w.openBreaks()); n != len(lines)-len(late) {
+				t.Errorf("%d breaks", n)
+			}
+		})
+	}
+}
+
+// settledPages checks that the pages kept of the busy day are all its lines, the last with its settlement.
+func (w *teller) settledPages(lines int, text string) {
+	w.t.Helper()
+	var after, upto id.Debit
+	seen := 0
+	for n := 1; ; n++ {
+		if upto = ""; lines-seen > wire.MaxStatementLines {
+			upto = id.Debit(fmt.Sprintf("deb_%026d", seen+wire.MaxStatementLines-1))
+		}
+		kept, err := w.store.PageUpto(w.t.Context(), maru, busyDay, upto)
+		must(w.t, err)
+		page, err := wire.Verify[wire.Statement](kept.Ours, w.own, wire.Expect{Issuer: moneyIssuer, Audience: string(maru), Now: w.time})
+		must(w.t, err)
+		if seen += len(page.Lines); kept.N != n || kept.After != after {
+			w.t.Errorf("page %d: %d after %q", n, kept.N, kept.After)
+		}
+		if after = upto; upto != "" {
+			continue
+		}
+		if seen != lines || page.Settlement != text {
+			w.t.Errorf("%d of %d lines, settlement %q", seen, lines, page.Settlement)
+		}
+		return
+	}
+}
+
+// Many exchange a day of several pages at once, and one of a net of nothing: all get the one settlement, or are told
+// to begin anew and then get it, and the pages stay whole.
+func TestDaysAreSettledByManyAtOnce(t *testing.T) {
+	for name, day := range map[string]func(*teller) []wire.StatementLine{
+		"pages":    func(w *teller) []wire.StatementLine { return w.busy(1_200) },
+		"net of 0": func(w *teller) []wire.StatementLine { return w.bookDay(w.link(w.hanako(), maru, nil), -3_000, -1_000) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTeller(t)
+			lines := day(w)
+			w.time = w.time.Add(24 * time.Hour)
+			texts := make([]string, 8)
+			var wg sync.WaitGroup
+			for i := range texts {
+				wg.Go(func() {
+					var after id.Debit
+					for texts[i] == "" {
+						switch page, err := w.page(lines, after, ""); {
+						case err != nil && fault.Of(err) == fault.Conflict && len(lines) > wire.MaxStatementLines:
+							after = "" // the page before was exchanged anew
+						case err != nil:
+							t.Error(err)
+							return
+						default:
+							after, texts[i] = page.Upto, page.Settlement
+						}
+					}
+				})
+			}
+			wg.Wait()
+			for _, text := range texts {
+				if text != texts[0] || text == "" {
+					t.Error("two settlements of one day")
+				}
+			}
+			w.settledPages(len(lines), texts[0])
+		})
 	}
 }
 

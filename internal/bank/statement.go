@@ -64,7 +64,7 @@ const MaxBreaks = 100_000
 
 // PutPage is a Write of a page that was compared, and of what the comparison found: breaks within the page that it no
 // longer finds are cleared. It stands behind the page that it follows, and what followed that before goes; one
-// that follows none is a fault.Conflict.
+// that follows none is a fault.Conflict, and so is one of a day that is settled, unless its N is 0.
 type PutPage struct {
 	Page  StatementPage
 	Found []Break
@@ -141,12 +141,25 @@ func (b *Bank) keepPage(ctx context.Context, d statementDay, ours, theirs *wire.
 		Found: Compare(d.service, d.day, ours.Lines, theirs.Lines, d.now),
 	}
 	settled, err := b.Store.PaidDay(ctx, d.service, d.day)
-	switch {
-	case err == nil: // its pages stay as they were agreed on
-		return b.answerSettled(ctx, settled, put, ours)
-	case fault.Of(err) != fault.NotFound:
+	if err != nil && fault.Of(err) == fault.NotFound {
+		text, lost := b.keepOpen(ctx, d, ours, theirs, put)
+		if lost == nil || fault.Of(lost) != fault.Conflict {
+			return text, lost
+		}
+		// Somebody else exchanges the same day: by now it may be settled.
+		if settled, err = b.Store.PaidDay(ctx, d.service, d.day); err != nil && fault.Of(err) == fault.NotFound {
+			return "", lost
+		}
+	}
+	if err != nil {
 		return "", err
 	}
+	return b.answerSettled(ctx, settled, put, ours) // its pages stay as they were agreed on
+}
+
+// keepOpen keeps a page of a day that is not settled, or settles the day by it. It is a fault.Conflict where somebody
+// else was quicker.
+func (b *Bank) keepOpen(ctx context.Context, d statementDay, ours, theirs *wire.Statement, put PutPage) (text string, err error) {
 	if put.Page.N, err = b.pageNumber(ctx, d, ours.After); err != nil {
 		return "", err
 	}

@@ -62,6 +62,13 @@ func putPage(ctx context.Context, tx *sql.Tx, w bank.PutPage) error {
 	if p.N == 0 {
 		return putBreaks(ctx, tx, p, w.Found)
 	}
+	var settled bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM settlement WHERE service = ?1 AND day = ?2)`, p.Service, p.Day).Scan(&settled); err != nil {
+		return err
+	}
+	if settled { // its pages are what both sides signed for it
+		return fault.New(fault.Conflict, "store.bank.putPage", fmt.Errorf("%s is settled", p.Day))
+	}
 	if p.N > 1 {
 		res, err := tx.ExecContext(ctx, `UPDATE statement_page SET n = n WHERE service = ?1 AND day = ?2 AND n = ?3 - 1 AND upto_debit = ?4 AND ?4 <> ''`,
 			p.Service, p.Day, p.N, p.After)
