@@ -103,7 +103,7 @@ func (b *Bank) killReused(ctx context.Context, r Request) error {
 
 // revokeReused ends a link that is live already.
 func (b *Bank) revokeReused(ctx context.Context, r Request) error {
-	_, err := b.MoveLink(ctx, r.Link, Move{
+	l, err := b.MoveLink(ctx, r.Link, Move{
 		To: LinkRevoked, Reason: codeReused, Kind: "revoked", Event: EventEnded,
 		More: []ledger.Write{RevokeTokens{Link: r.Link, At: b.Now()}},
 	}, func(l Link) error {
@@ -112,10 +112,15 @@ func (b *Bank) revokeReused(ctx context.Context, r Request) error {
 		}
 		return nil
 	})
-	if errors.Is(err, errNothingToDo) {
-		return nil
+	if !errors.Is(err, errNothingToDo) {
+		return err
 	}
-	return err
+	// Somebody else has ended the link, or proved it anew: the tokens of this code die all the same.
+	gone := RevokeTokens{Link: r.Link, At: b.Now()}
+	if l.Request != r.ID {
+		gone.Keep = l.Request
+	}
+	return b.Store.Commit(ctx, gone)
 }
 
 // errNothingToDo says that a move is not needed any more.

@@ -40,10 +40,15 @@ func again(ctx context.Context, op string, try func() error) error {
 }
 
 // submit has the core do all requests in one commit, or nothing: where one is refused, none of them is done
-// and no row is written. Losing a race is errMoved.
+// and no row is written. Losing a race is errMoved. So is finding that somebody else has just done the same: the core
+// asks a repeat for no rows, and ours (evidence, notices, a kept answer) would be lost with nobody knowing.
 func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) error {
-	whole := make([]ledger.Request, len(reqs))
+	whole := make([]ledger.Request, len(reqs), len(reqs)+1)
+	want, asked := 0, 0 // how many requests have rows, and how many of them the core asked for theirs
 	for i, r := range reqs {
+		if r.Then != nil {
+			want++
+		}
 		whole[i] = r
 		whole[i].Then = func(res ledger.Result) []ledger.Write {
 			if why := refused(op, res); why != nil {
@@ -52,8 +57,18 @@ func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) er
 			if r.Then == nil {
 				return nil
 			}
+			asked++
 			return r.Then(res)
 		}
+	}
+	if want > 0 {
+		whole = append(whole, ledger.Request{At: reqs[0].At, Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write {
+			all := asked == want
+			if asked = 0; all { // a core may decide the call anew
+				return nil
+			}
+			return []ledger.Write{Abandon{fault.New(fault.Conflict, op, errMoved)}}
+		}})
 	}
 	results, err := b.Core.SubmitAll(ctx, whole)
 	if err != nil {
