@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/descope/virtualwebauthn"
+
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -80,6 +81,8 @@ type Passkey struct {
 	Authenticator virtualwebauthn.Authenticator
 	Credential    virtualwebauthn.Credential
 	Browser       *ecdsa.PrivateKey // nil where the passkey is bound to its device
+
+	signing sync.Mutex // the library makes its key ready at the first signature
 }
 
 // NewPasskey makes a device for a host: NewPasskey("wallet.localhost", "http://wallet.localhost:8080", true).
@@ -130,6 +133,8 @@ func (p *Passkey) Device() wire.Device {
 
 // Sign proves that the holder agreed to a challenge.
 func (p *Passkey) Sign(challenge []byte) wire.DeviceProof {
+	p.signing.Lock()
+	defer p.signing.Unlock()
 	text := virtualwebauthn.CreateAssertionResponse(p.RP, p.Authenticator, p.Credential,
 		virtualwebauthn.AssertionOptions{Challenge: challenge, RelyingPartyID: p.RP.ID})
 	var made struct {
