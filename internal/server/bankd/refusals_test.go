@@ -17,6 +17,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -391,6 +392,28 @@ func TestRefusal10_CodeOnceWithinAMinuteForItsClient(t *testing.T) {
 		if r.State != bank.RequestDead || l.State != bank.LinkExpired || l.Reason != "code_reused" {
 			t.Fatalf("request %s, link %s %s", r.State, l.State, l.Reason)
 		}
+	})
+	t.Run("twice, the link ended since", func(t *testing.T) {
+		a := w.ask("0149", nil)
+		code := a.through(w.browser())
+		g, err := a.exchange(code)
+		must(t, err)
+		link, err := a.activate(g, a.rs)
+		must(t, err)
+		_, err = w.call("0149", "/v1/link-changes", nil, "change",
+			w.sign(&wire.LinkChange{Header: w.head("0149"), Change: id.Random("chg"), Link: link.Link, Kind: bank.ChangeEnded}))
+		must(t, err)
+		order, _ := w.order("0149", link, 1_000)
+		if status, body := a.api(g, "/v1/debits", map[string]string{"order": order}, nil); status != http.StatusOK {
+			t.Fatalf("an ended link's token still asks: %d %v", status, body)
+		}
+		if _, body := a.token(code, nil); body["error"] != "invalid_grant" {
+			t.Fatalf("second use: %v", body)
+		}
+		if status, body := a.api(g, "/v1/debits", map[string]string{"order": order}, nil); status != http.StatusUnauthorized {
+			t.Fatalf("the token lives on: %d %v", status, body)
+		}
+		w.forward(25 * time.Hour)
 	})
 	t.Run("late", func(t *testing.T) {
 		a := w.ask("0149", nil)
