@@ -79,7 +79,7 @@ func (r Request) refuses(x Redeem, now time.Time) string {
 		return "another redirect_uri"
 	case !same(r.JKT, x.JKT):
 		return "another DPoP key"
-	case !same(r.Challenge, wire.Hash(x.Verifier)):
+	case wire.CheckPKCE(r.Challenge, x.Verifier) != nil:
 		return "wrong code_verifier"
 	case r.State == RequestConsented && !now.Before(r.ConsentedAt.Add(AuthCodeLife)):
 		return "too late"

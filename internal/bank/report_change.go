@@ -145,9 +145,6 @@ func (b *Bank) cooling(kind string, event EventKind) Move {
 	return Move{To: LinkLive, Kind: kind, Event: event, Next: func(n linkNow) linkNow { return b.cooled(n, b.Now()) }}
 }
 
-// farAhead ends the limited phase of a link that only a strong proof can lift (L13).
-const farAhead = 100 * 365 * 24 * time.Hour
-
 // cooled is a link that begins its cooling-off: no debit, then a small cap in 24 hours (L9), which stays
 // until a strong proof where none stands behind the link (L13).
 func (b *Bank) cooled(n linkNow, at time.Time) linkNow {
@@ -157,7 +154,7 @@ func (b *Bank) cooled(n linkNow, at time.Time) linkNow {
 	n.Gate.LimitedCap = b.Policy.LimitedCap
 	n.Gate.LimitedUntil = n.Gate.NotBefore.Add(b.Policy.Limited)
 	if !n.Link.Confirmed {
-		n.Gate.LimitedUntil = at.Add(farAhead)
+		n.Gate.LimitedUntil = farAway
 	}
 	return n
 }

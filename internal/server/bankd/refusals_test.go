@@ -268,6 +268,15 @@ func TestRefusal06_PKCE(t *testing.T) {
 	if status, body := a.token(code, nil); status != http.StatusOK {
 		t.Errorf("the right one: %d %v", status, body)
 	}
+	// One that RFC 7636, section 4.1, does not allow buys nothing, though its hash is the one that was pushed.
+	for name, verifier := range map[string]string{"short": wire.NewSecret()[:42], "long": strings.Repeat("a", 129), "letters": wire.NewSecret() + "é"} {
+		w.forward(25 * time.Hour) // what was consented to before is over
+		a := w.ask("0149", nil)
+		a.verifier = verifier
+		if _, body := a.token(a.through(w.browser()), nil); body["error"] != "invalid_grant" {
+			t.Errorf("%s: %v", name, body)
+		}
+	}
 }
 
 // forged signs claims as the hub would, with headers of our choice.
