@@ -17,7 +17,7 @@ const Module = "github.com/kozamori/kozamori"
 var groups = map[string]string{
 	"words": "money fault id kana clock",
 	"rules": "ledger outbox risk identity zengin",
-	"sql":   "store/sqlite/sqlitedb store/sqlite/ledgersql store/sqlite/outboxsql store/sqlite/sessionsql",
+	"sql":   "store/sqldb store/ledgersql store/outboxsql store/sessionsql",
 	// what a role's server is made of, apart from the role's own rules and store
 	"serving": "server wire web observe config notify keyfile sql",
 }
@@ -36,14 +36,15 @@ var may = map[string]string{
 	"bank":   "words rules wire observe",
 	"hub":    "words rules wire observe",
 
-	"store/sqlite/sqlitedb":   "words",
-	"store/sqlite/ledgersql":  "words ledger store/sqlite/sqlitedb",
-	"store/sqlite/outboxsql":  "words outbox store/sqlite/sqlitedb",
-	"store/sqlite/sessionsql": "words store/sqlite/sqlitedb",
-	"store/sqlite/wallet":     "words rules sql wire wallet",
-	"store/sqlite/bank":       "words rules sql wire bank",
-	"store/sqlite/hub":        "words rules sql wire hub",
-	"store/storetest":         "words rules",
+	"store/sqldb":      "words",
+	"store/ledgersql":  "words ledger store/sqldb",
+	"store/outboxsql":  "words outbox store/sqldb",
+	"store/sessionsql": "words store/sqldb",
+	"store/wallet":     "words rules sql wire wallet",
+	"store/bank":       "words rules sql wire bank",
+	"store/hub":        "words rules sql wire hub",
+	"store/storetest":  "words rules",
+	"store/pgtest":     "", // a server for tests
 
 	"wire":          "words",
 	"wire/wiretest": "words wire",
@@ -53,19 +54,19 @@ var may = map[string]string{
 	"notify":        "words observe",
 	"web":           "words observe",
 	"server":        "words observe wire",
-	"program":       "words config keyfile observe server wire store/sqlite/sqlitedb", // what the three programs' mains share; sqlitedb says what `migrate` applied
+	"program":       "words config keyfile observe server wire store/sqldb", // what the three programs' mains share; sqldb says what `migrate` applied
 
-	"server/walletd": "words rules serving wallet store/sqlite/wallet",
-	"server/bankd":   "words rules serving bank store/sqlite/bank",
-	"server/hubd":    "words rules serving hub store/sqlite/hub",
+	"server/walletd": "words rules serving wallet store/wallet",
+	"server/bankd":   "words rules serving bank store/bank",
+	"server/hubd":    "words rules serving hub store/hub",
 
 	// The audit recomputes with code and SQL of its own: it may not see the rules, a role or its store.
-	"audit": "words wire keyfile store/sqlite/sqlitedb",
+	"audit": "words wire keyfile store/sqldb",
 	// These see the roles from outside, over HTTP only.
 	"journey": "words wire observe", "lab": "words wire", "bench": "words wire",
 	// dev runs the real roles in one process; sim runs their rules in one.
-	"dev": "words rules serving program audit journey wallet bank hub store/sqlite/wallet store/sqlite/bank store/sqlite/hub server/walletd server/bankd server/hubd",
-	"sim": "words rules sql wire wallet bank hub store/sqlite/wallet store/sqlite/bank store/sqlite/hub server/walletd server/bankd server/hubd",
+	"dev": "words rules serving program audit journey wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
+	"sim": "words rules sql wire wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
 
 	"archtest": "",
 	// Nothing but tests, which may see everything.
@@ -86,30 +87,31 @@ var programs = map[string]string{
 // only lists outside packages that a part of the tree may touch and nothing else may: patterns of folders
 // of internal, or cmd/* for programs. Tests are free.
 var only = map[string]string{
-	"database/sql":       "store/sqlite/* store/storetest audit",
-	"modernc.org/sqlite": "store/sqlite/sqlitedb audit",
+	"database/sql":       "store/* audit",
+	"modernc.org/sqlite": "store/sqldb audit",
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev audit server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sqlitedb private files, the audit looks what it may read
-	"os/exec":            "dev cmd/*",
+	"os":                 "config keyfile program dev audit server/bankd store/sqldb store/pgtest cmd/*", // bankd makes a folder for each bank, sqldb private files, the audit looks what it may read
+	"os/exec":            "dev store/pgtest cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",
 	"math/rand/v2":       "sim lab bench store/storetest",
 	"unsafe":             "",
-	"testing":            "wire/wiretest store/storetest",
+	"testing":            "wire/wiretest store/storetest store/pgtest",
 
 	"github.com/chromedp/chromedp":                          "",
 	"github.com/descope/virtualwebauthn":                    "wire/wiretest journey dev lab",
 	"github.com/emersion/go-smtp":                           "dev",
 	"github.com/go-jose/go-jose/v4":                         "wire keyfile",
 	"github.com/go-webauthn/webauthn":                       "wire wallet bank web server/*",
-	"github.com/pressly/goose/v3":                           "store/sqlite/sqlitedb",
+	"github.com/jackc/pgx/v5":                               "store/sqldb store/ledgersql", // the ledger sends its statements together
+	"github.com/pressly/goose/v3":                           "store/sqldb",
 	"github.com/danielgtaylor/huma/v2":                      "web server/*",
 	"github.com/prometheus/client_golang":                   "observe server/*",
 	"github.com/pelletier/go-toml/v2":                       "config dev",
 	"github.com/wneessen/go-mail":                           "notify",
 	"github.com/anishathalye/porcupine":                     "store/storetest",
-	"github.com/alexedwards/scs/v2":                         "web server/* store/sqlite/sessionsql dev",
+	"github.com/alexedwards/scs/v2":                         "web server/* store/sessionsql dev",
 	"github.com/rogpeppe/go-internal":                       "",
 	"pgregory.net/rapid":                                    "store/storetest",
 	"github.com/swaggest/swgui":                             "web",
@@ -200,7 +202,7 @@ var roles = []string{"wallet", "hub", "bank"}
 // foreign are folders and modules that no role's program may carry, however indirectly.
 var foreign = []string{
 	"internal/dev", "internal/journey", "internal/audit", "internal/lab", "internal/bench", "internal/sim", "internal/archtest",
-	"internal/wire/wiretest", "internal/store/storetest", "cmd/",
+	"internal/wire/wiretest", "internal/store/storetest", "internal/store/pgtest", "cmd/",
 }
 
 // foreignModules are test tools and servers for tests.
@@ -218,7 +220,7 @@ func checkClosure(role string, deps []string) []string {
 		if ours {
 			bad = slices.ContainsFunc(foreign, func(p string) bool { return dir == p || strings.HasPrefix(dir, p) })
 			for _, other := range roles {
-				mine := []string{"internal/" + other, "internal/server/" + other + "d", "internal/store/sqlite/" + other}
+				mine := []string{"internal/" + other, "internal/server/" + other + "d", "internal/store/" + other}
 				bad = bad || other != role && slices.Contains(mine, dir)
 			}
 		} else {

@@ -41,13 +41,13 @@ func ours(folders ...string) []string {
 func TestCheckImports(t *testing.T) {
 	in := func(dir string) string { return Module + "/internal/" + dir }
 	expect(t, checkImports(in("wallet"), ours("money", "ledger", "wire")))
-	expect(t, checkImports(in("wallet"), ours("bank", "store/sqlite/wallet", "web")), "must not import bank", "must not import store/sqlite/wallet", "must not import web")
+	expect(t, checkImports(in("wallet"), ours("bank", "store/wallet", "web")), "must not import bank", "must not import store/wallet", "must not import web")
 	expect(t, checkImports(in("money"), ours("fault")), "must not import fault")
-	expect(t, checkImports(in("server/walletd"), ours("wallet", "hub", "store/sqlite/bank")), "import hub", "import store/sqlite/bank")
+	expect(t, checkImports(in("server/walletd"), ours("wallet", "hub", "store/bank")), "import hub", "import store/bank")
 	expect(t, checkImports(in("audit"), ours("money", "ledger")), "import ledger")
 	expect(t, checkImports(in("newcomer"), nil), "not in the table")
 	expect(t, checkImports(in("ledger"), []string{"database/sql", "net/http", "os", "strings", "log/slog"}), "database/sql", "net/http", "os")
-	expect(t, checkImports(in("store/sqlite/bank"), []string{"database/sql", "net/http"}), "net/http")
+	expect(t, checkImports(in("store/bank"), []string{"database/sql", "net/http"}), "net/http")
 	expect(t, checkImports(in("bank"), []string{"github.com/go-webauthn/webauthn/protocol", "github.com/go-jose/go-jose/v4/jwt", "modernc.org/sqlite/lib", "modernc.org/other"}),
 		"go-jose", "modernc.org/sqlite/lib")
 	expect(t, checkImports(Module+"/cmd/kozamori", append(ours("dev", "audit"), "os", "net/http")))
@@ -68,7 +68,7 @@ func TestTableNamesNoGroupTwice(t *testing.T) {
 			if other == role {
 				continue
 			}
-			for _, f := range expand(may[role] + " " + may["server/"+role+"d"] + " " + may["store/sqlite/"+role]) {
+			for _, f := range expand(may[role] + " " + may["server/"+role+"d"] + " " + may["store/"+role]) {
 				if strings.Contains(f, other) {
 					t.Errorf("the table lets %s import %s", role, f)
 				}
@@ -78,10 +78,10 @@ func TestTableNamesNoGroupTwice(t *testing.T) {
 }
 
 func TestCheckClosure(t *testing.T) {
-	deps := append(ours("bank", "server/bankd", "store/sqlite/bank", "store/sqlite/bank/migrations", "wire", "ledger"), "net/http", "testing/fstest", "golang.org/x/net/idna")
+	deps := append(ours("bank", "server/bankd", "store/bank", "store/bank/migrations", "wire", "ledger"), "net/http", "testing/fstest", "golang.org/x/net/idna")
 	expect(t, checkClosure("bank", deps[:6]))
 	expect(t, checkClosure("bank", deps), "testing/fstest")
-	expect(t, checkClosure("wallet", deps[:3]), "internal/bank", "server/bankd", "store/sqlite/bank")
+	expect(t, checkClosure("wallet", deps[:3]), "internal/bank", "server/bankd", "store/bank")
 	expect(t, checkClosure("hub", append(ours("dev", "lab/attack", "wire/wiretest"), "testing", "pgregory.net/rapid", "github.com/chromedp/cdproto")),
 		"internal/dev", "internal/lab/attack", "wiretest", "testing", "rapid", "chromedp")
 }
@@ -220,7 +220,7 @@ func TestCheckSQLAndPages(t *testing.T) {
 func TestCheckFloats(t *testing.T) {
 	const text = "package x\nvar rate float64\n"
 	expect(t, checkFloats(mustParse(t, "internal/ledger/x.go", text)), "float64 beside money")
-	expect(t, checkFloats(mustParse(t, "internal/store/sqlite/bank/x.go", text)), "float64 beside money")
+	expect(t, checkFloats(mustParse(t, "internal/store/bank/x.go", text)), "float64 beside money")
 	expect(t, checkFloats(mustParse(t, "internal/web/x.go", text)))
 }
 

@@ -28,7 +28,9 @@ func parse(path, text string) (source, error) {
 }
 
 // support says whether the file, though no test file, is there for tests only.
-func (s source) support() bool { return matches("store/storetest wire/wiretest", s.folder) }
+func (s source) support() bool {
+	return matches("store/storetest store/pgtest wire/wiretest", s.folder)
+}
 
 // lines is the length of the file.
 func (s source) lines() int { return strings.Count(s.text, "\n") }

@@ -26,10 +26,10 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/outbox"
-	bankstore "github.com/kozamori/kozamori/internal/store/sqlite/bank"
-	hubstore "github.com/kozamori/kozamori/internal/store/sqlite/hub"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
-	walletstore "github.com/kozamori/kozamori/internal/store/sqlite/wallet"
+	bankstore "github.com/kozamori/kozamori/internal/store/bank"
+	hubstore "github.com/kozamori/kozamori/internal/store/hub"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
+	walletstore "github.com/kozamori/kozamori/internal/store/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
@@ -313,7 +313,7 @@ func (w *world) reverse(debit id.Debit) wallet.Reversal {
 // hub writes what a hub would have of one debit.
 func (w *world) hub(p person, debit id.Debit) {
 	t := w.t
-	db, err := sqlitedb.Open(filepath.Join(w.dir, "data", "hub", "hub.db"), hubstore.Source)
+	db, err := sqldb.Open(filepath.Join(w.dir, "data", "hub", "hub.db"), hubstore.Source)
 	must(t, err)
 	store := hubstore.New(db)
 	must(t, store.Change(t.Context(), func(tx hub.Tx) error {

@@ -18,7 +18,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/outbox"
-	bankstore "github.com/kozamori/kozamori/internal/store/sqlite/bank"
+	bankstore "github.com/kozamori/kozamori/internal/store/bank"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )

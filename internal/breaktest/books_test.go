@@ -8,7 +8,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/money"
-	_ "github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb" // the driver
+	_ "github.com/kozamori/kozamori/internal/store/sqldb" // the driver
 )
 
 // database opens a role's file for reading alone.

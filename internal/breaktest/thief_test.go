@@ -12,8 +12,8 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/outbox"
-	hubstore "github.com/kozamori/kozamori/internal/store/sqlite/hub"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	hubstore "github.com/kozamori/kozamori/internal/store/hub"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -44,7 +44,7 @@ func (s *stage) stealHub(t *testing.T) *hubThief {
 	must(t, err)
 	sealer, err := outbox.NewSealer(secrets...)
 	must(t, err)
-	db, err := sqlitedb.OpenAsIs(s.dir+"/data/hub/hub.db", hubstore.Source)
+	db, err := sqldb.OpenAsIs(s.dir+"/data/hub/hub.db", hubstore.Source)
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	all, err := hubstore.New(db).Links(t.Context(), 10_000)

@@ -17,8 +17,8 @@ import (
 	"github.com/kozamori/kozamori/internal/hub"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/outbox"
-	hubstore "github.com/kozamori/kozamori/internal/store/sqlite/hub"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	hubstore "github.com/kozamori/kozamori/internal/store/hub"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
 const (
@@ -126,7 +126,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "hub.db")
-	db, err := sqlitedb.Open(path, hubstore.Source)
+	db, err := sqldb.Open(path, hubstore.Source)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/server"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
 // Server is a running role.
@@ -221,7 +221,7 @@ func applied(ctx context.Context, dir string) (map[string][]string, error) {
 		}
 		for _, name := range names {
 			path := filepath.Join(dir, name)
-			if all[path], err = sqlitedb.Applied(ctx, path); err != nil {
+			if all[path], err = sqldb.Applied(ctx, path); err != nil {
 				return nil, err
 			}
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/outbox"
-	store "github.com/kozamori/kozamori/internal/store/sqlite/wallet"
+	store "github.com/kozamori/kozamori/internal/store/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"

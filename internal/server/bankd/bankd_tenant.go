@@ -22,9 +22,9 @@ import (
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/server"
-	bankstore "github.com/kozamori/kozamori/internal/store/sqlite/bank"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	bankstore "github.com/kozamori/kozamori/internal/store/bank"
+	"github.com/kozamori/kozamori/internal/store/sessionsql"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -36,7 +36,7 @@ type tenant struct {
 	bank     *bank.Bank
 	store    *bankstore.Store
 	ledger   *ledger.Ledger
-	web      *sqlitedb.DB
+	web      *sqldb.DB
 	sessions *scs.SessionManager
 	site     *web.Site
 	public   wire.KeySet
@@ -166,7 +166,7 @@ func migrateTenant(ctx context.Context, cfg Config, b BankConfig) error {
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
 	}
-	db, err := sqlitedb.Open(sessions, sessionsql.Source)
+	db, err := sqldb.Open(sessions, sessionsql.Source)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err er
 	if t.store, err = bankstore.Open(money, x.sealer, bank.NewChain(x.keys.Sign, id.Issuer(c.Issuer))); err != nil {
 		return err
 	}
-	if t.web, err = sqlitedb.OpenAsIs(sessions, sessionsql.Source); err != nil {
+	if t.web, err = sqldb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
 	if err := errors.Join(server.UpToDate(ctx, money, t.store), server.UpToDate(ctx, sessions, t.web)); err != nil {

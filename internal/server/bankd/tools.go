@@ -14,7 +14,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/observe"
-	bankstore "github.com/kozamori/kozamori/internal/store/sqlite/bank"
+	bankstore "github.com/kozamori/kozamori/internal/store/bank"
 )
 
 // eachFile opens the books of every bank, for reading beside a running process or without one.

@@ -19,9 +19,9 @@ import (
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/server"
-	hubstore "github.com/kozamori/kozamori/internal/store/sqlite/hub"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	hubstore "github.com/kozamori/kozamori/internal/store/hub"
+	"github.com/kozamori/kozamori/internal/store/sessionsql"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -35,8 +35,8 @@ type Server struct {
 	env      Env
 	hub      *hub.Hub
 	store    *hubstore.Store
-	money    *sqlitedb.DB
-	web      *sqlitedb.DB
+	money    *sqldb.DB
+	web      *sqldb.DB
 	sessions *scs.SessionManager
 	metrics  *observe.Metrics
 	audit    *observe.Audit
@@ -55,11 +55,11 @@ func files(cfg Config) (main, sessions string) {
 // Migrate brings the databases up to date.
 func Migrate(_ context.Context, cfg Config) error {
 	main, sessions := files(cfg)
-	a, err := sqlitedb.Open(main, hubstore.Source)
+	a, err := sqldb.Open(main, hubstore.Source)
 	if err != nil {
 		return err
 	}
-	b, err := sqlitedb.Open(sessions, sessionsql.Source)
+	b, err := sqldb.Open(sessions, sessionsql.Source)
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
@@ -100,8 +100,8 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 }
 
 // openReady opens a file whose migrations are all applied.
-func openReady(ctx context.Context, path string, source sqlitedb.Source) (*sqlitedb.DB, error) {
-	db, err := sqlitedb.OpenAsIs(path, source)
+func openReady(ctx context.Context, path string, source sqldb.Source) (*sqldb.DB, error) {
+	db, err := sqldb.OpenAsIs(path, source)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (s *Server) Run(ctx context.Context) error {
 // Close closes the databases.
 func (s *Server) Close() error {
 	var errs []error
-	for _, db := range []*sqlitedb.DB{s.money, s.web} {
+	for _, db := range []*sqldb.DB{s.money, s.web} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}

@@ -7,15 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
+	"github.com/kozamori/kozamori/internal/store/sessionsql"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wallet"
 )
 
 // sessions counts the rows of sessions.
 func (h *house) sessions() (n int) {
 	h.Helper()
-	db, err := sqlitedb.OpenAsIs(filepath.Join(h.server.cfg.Data.Dir, "web.db"), sessionsql.Source)
+	db, err := sqldb.OpenAsIs(filepath.Join(h.server.cfg.Data.Dir, "web.db"), sessionsql.Source)
 	if err != nil {
 		h.Fatal(err)
 	}

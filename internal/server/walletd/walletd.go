@@ -20,9 +20,9 @@ import (
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/server"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sessionsql"
-	"github.com/kozamori/kozamori/internal/store/sqlite/sqlitedb"
-	walletstore "github.com/kozamori/kozamori/internal/store/sqlite/wallet"
+	"github.com/kozamori/kozamori/internal/store/sessionsql"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
+	walletstore "github.com/kozamori/kozamori/internal/store/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/web"
 )
@@ -37,7 +37,7 @@ type Server struct {
 	wallet   *wallet.Wallet
 	store    *walletstore.Store
 	ledger   *ledger.Ledger
-	web      *sqlitedb.DB
+	web      *sqldb.DB
 	sessions *scs.SessionManager // of holders
 	staffers *scs.SessionManager // of staff
 	metrics  *observe.Metrics
@@ -89,7 +89,7 @@ func Migrate(ctx context.Context, cfg Config) error {
 	if err = errors.Join(err, st.Close()); err != nil {
 		return err
 	}
-	db, err := sqlitedb.Open(sessions, sessionsql.Source)
+	db, err := sqldb.Open(sessions, sessionsql.Source)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (s *Server) openFiles(ctx context.Context) error {
 	if s.store, err = walletstore.Open(money, sealer); err != nil {
 		return err
 	}
-	if s.web, err = sqlitedb.OpenAsIs(sessions, sessionsql.Source); err != nil {
+	if s.web, err = sqldb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
 	if err := server.UpToDate(ctx, money, s.store); err != nil {

@@ -157,7 +157,7 @@ func testHistory(t *testing.T, b Books) {
 // testText says that what people write comes back as it was written.
 func testText(t *testing.T, open Open) {
 	b, l := start(t, open)
-	odd := `<&'"\>` + "\u2028\n\té𠮷 %s ?1 \x01\x7f"
+	odd := `<&'"\>` + "\u2028\n\té𠮷 %s $1 \x01\x7f"
 	mustDo(t, l, account("a", -1000, 1000), account(ledger.AccountID(odd), 0, 1000))
 	m := ledger.Move{ID: ledger.TransferID(odd), Kind: odd, Memo: odd, Legs: []ledger.Leg{{Debit: "a", Credit: ledger.AccountID(odd), Amount: 1}}}
 	mustDo(t, l, m)

@@ -1,0 +1,195 @@
+package ledgersql_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/store/ledgersql"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
+	"github.com/kozamori/kozamori/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestLedger(t *testing.T) { storetest.RunLedger(t, open) }
+
+// suite is the tables of the suite's rows, as a role has tables of its own.
+var suite = sqldb.Source{Name: "suite", FS: fstest.MapFS{"migrations/00001_suite.sql": {Data: []byte(`
+-- +goose Up
+CREATE TABLE suite_rows (n INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE suite_children (parent INTEGER NOT NULL REFERENCES suite_rows (n) DEFERRABLE INITIALLY DEFERRED) STRICT;
+-- +goose Down
+DROP TABLE suite_children;
+DROP TABLE suite_rows;
+`)}}}
+
+// books are the ledger's tables and, as of a role, those of the suite's rows.
+type books struct {
+	*ledgersql.Store
+	db *sqldb.DB
+}
+
+func open(t testing.TB) storetest.Books {
+	return openFile(t, filepath.Join(t.TempDir(), "books ?#%.db"))
+}
+
+func openFile(t testing.TB, path string) *books {
+	t.Helper()
+	db, err := sqldb.Open(path, ledgersql.Migrations(), suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &books{ledgersql.New(db, apply), db}
+}
+
+func apply(ctx context.Context, tx *sqldb.Tx, writes []ledger.Write) error {
+	for _, w := range writes {
+		if w == orphan {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO suite_children (parent) VALUES (-1)`); err != nil {
+				return err
+			}
+			continue
+		}
+		row, ok := w.(storetest.Row)
+		if !ok || row == storetest.BadRow {
+			return fmt.Errorf("no row: %v", w)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO suite_rows (word) VALUES ($1)`, string(row)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rows implements storetest.Books.
+func (b *books) Rows(ctx context.Context) ([]string, error) {
+	rows, err := b.db.Read().QueryContext(ctx, `SELECT word FROM suite_rows ORDER BY n`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var w string
+		if err := rows.Scan(&w); err != nil {
+			return nil, err
+		}
+		list = append(list, w)
+	}
+	return list, rows.Err()
+}
+
+type child struct{}
+
+// orphan is a row that only the COMMIT refuses.
+var orphan = child{}
+
+// A row that only the COMMIT refuses is the fault of its request alone, like any other.
+func TestRefusedAtCommit(t *testing.T) {
+	b := open(t)
+	l := ledger.New(b, ledger.Options{})
+	t.Cleanup(l.Close)
+	note := func(w ledger.Write) ledger.Request {
+		return ledger.Request{At: time.Unix(1, 0), Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write { return []ledger.Write{w} }}
+	}
+	if _, err := l.Submit(t.Context(), note(orphan)); fault.Of(err) != fault.Internal {
+		t.Errorf("an orphan: %v", err)
+	}
+	if _, err := l.Submit(t.Context(), note(storetest.Row("fine"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a role calls unavailable while its database is well is the fault of the rows: nobody else waits. So is
+// a panic of the role.
+func TestRoleFails(t *testing.T) {
+	db, err := sqldb.Open(filepath.Join(t.TempDir(), "books.db"), ledgersql.Migrations())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	for name, apply := range map[string]ledgersql.Apply{
+		"unavailable": func(context.Context, *sqldb.Tx, []ledger.Write) error {
+			return fault.New(fault.Unavailable, "role", errors.New("no"))
+		},
+		"panic":  func(context.Context, *sqldb.Tx, []ledger.Write) error { panic("a bug of the role") },
+		"nobody": nil,
+	} {
+		s := ledgersql.New(db, apply)
+		err = s.Commit(t.Context(), ledger.Commit{Token: "t", Changes: &ledger.Changes{}, Writes: []ledger.Write{1}})
+		if err == nil || fault.Of(err) != fault.Internal {
+			t.Errorf("%s: %v", name, err)
+		}
+		if st, err := s.Load(t.Context(), ledger.Names{}); err != nil || st.Head.Seq != 0 {
+			t.Errorf("%s: %+v, %v", name, st, err)
+		}
+	}
+}
+
+// A row that this version cannot read fails those who name it, and nobody else.
+func TestUnreadableRow(t *testing.T) {
+	b := open(t).(*books)
+	l := ledger.New(b, ledger.Options{})
+	t.Cleanup(l.Close)
+	bury := func(id ledger.TransferID) error {
+		_, err := l.Submit(t.Context(), ledger.Request{At: time.Unix(1, 0), Do: ledger.Bury{ID: id}})
+		return err
+	}
+	if err := bury("x"); err != nil {
+		t.Fatal(err)
+	}
+	err := b.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE ledger_transfers SET outcome = 'of a later version' WHERE id = 'x'`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := bury(ledger.TransferID(fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if err := bury("x"); fault.Of(err) != fault.Internal || err == nil {
+				t.Errorf("x: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The database itself out of order is said so, in loading and in committing.
+func TestClosedFile(t *testing.T) {
+	b := open(t).(*books)
+	if err := b.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Load(t.Context(), ledger.Names{})
+	if fault.Of(err) != fault.Unavailable {
+		t.Errorf("load: %v", err)
+	}
+	if err := b.Commit(t.Context(), ledger.Commit{Changes: &ledger.Changes{}}); fault.Of(err) != fault.Unavailable {
+		t.Errorf("commit: %v", err)
+	}
+	if _, err := b.Account(t.Context(), "a"); fault.Of(err) != fault.Unavailable {
+		t.Errorf("account: %v", err)
+	}
+}

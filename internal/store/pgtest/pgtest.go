@@ -1,0 +1,259 @@
+// Package pgtest runs PostgreSQL for tests: a private server per test process on a socket of its own, which no other
+// test and no network sees, and which ends with the process however that ends. Without PostgreSQL tests fail; they
+// never pass for want of it.
+package pgtest
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// OnPostgres says whether the tests of roles and servers, which need one engine, shall run on PostgreSQL this time.
+func OnPostgres() bool { return os.Getenv("KOZAMORI_TEST_POSTGRES") == "1" }
+
+var (
+	shared  = sync.OnceValues(func() (*Server, error) { return start(fast) })
+	schemas atomic.Int64
+)
+
+// URL is the address of a schema that no other test has and that does not exist yet, on a server that keeps nothing
+// beyond its process.
+func URL(t testing.TB) string {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.URL(fmt.Sprintf("test_%d", schemas.Add(1)))
+}
+
+// Settings of a server. Those of fast are for tests of what statements mean, not of what survives.
+var (
+	durable = []string{"-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=64MB"}
+	fast    = append(slices.Clone(durable), "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=2GB")
+)
+
+// Server is a PostgreSQL server that a test may stop, kill and start again.
+type Server struct {
+	dir      string // data, socket and log
+	bin      string
+	settings []string
+	owner    *syscall.Credential // nil is who runs the test
+	lifeline io.Closer           // of the process that watches over the server; nil while it is stopped
+	watcher  *exec.Cmd
+}
+
+// Start runs a server of the test's own, whose commits are on the disk. It ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s, err := start(durable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Stop(t)
+		if err := os.RemoveAll(s.dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// URL is the address of a schema of the server.
+func (s *Server) URL(schema string) string {
+	q := url.Values{"host": {s.dir}, "search_path": {schema}}
+	return "postgres://postgres@/postgres?" + q.Encode()
+}
+
+// Stop lets what runs be rolled back and waits until the server has ended.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if s.lifeline == nil {
+		return
+	}
+	err := s.lifeline.Close()
+	if ended := s.watcher.Wait(); err != nil || ended != nil {
+		t.Errorf("pgtest: stop: %v, %v", err, ended)
+	}
+	s.lifeline = nil
+}
+
+// Kill ends every process of the server at once, as if the machine had.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	pids, err := s.processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // one that has just ended is no matter
+	}
+	s.Stop(t)
+	for _, pid := range pids { // the next server looks for processes that still have the memory of this one
+		for maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil && len(maps) > 0; maps, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// Restart starts a server that was stopped or killed.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start makes a cluster and runs its server.
+func start(settings []string) (*Server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "kozamori-pg-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: bin, settings: settings}
+	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
+		if s.owner, err = s.giveAway(); err != nil {
+			return nil, err
+		}
+	}
+	initdb := s.command(filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pgtest: initdb: %w: %s", err, out)
+	}
+	return s, s.run()
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// giveAway makes the directory that of Debian's user of the server.
+func (s *Server) giveAway() (*syscall.Credential, error) {
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("pgtest: as root, PostgreSQL needs its own user: %w (scripts/needs.sh installs it)", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(s.dir, int(uid), int(gid))
+}
+
+// binaries finds the newest server of Debian's, or the one on the path.
+func binaries() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil {
+		return "", err
+	}
+	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
+	if len(found) > 0 {
+		return filepath.Dir(found[len(found)-1]), nil
+	}
+	if path, err := exec.LookPath("postgres"); err == nil {
+		return filepath.Dir(path), nil
+	}
+	return "", fmt.Errorf("pgtest: there is no PostgreSQL on this machine; scripts/needs.sh installs it (Debian: postgresql)")
+}
+
+func version(path string) int {
+	n, _ := strconv.Atoi(strings.Split(path, "/")[4])
+	return n
+}
+
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Setpgid: true} // an interrupted test stops it in order
+	return cmd
+}
+
+// watch runs the server until the pipe that is its input closes: when it is told to stop, or when the process of the
+// test has ended in whatever way. Nobody else is left to remove the directory then.
+const watch = `
+"$@" </dev/null >>log 2>&1 &
+server=$!
+read -r told
+kill -INT $server 2>/dev/null
+wait $server
+test "$told" = keep || rm -rf -- "$PWD"
+`
+
+// run starts the server and waits until it answers.
+func (s *Server) run() error {
+	args := append([]string{"-c", watch, "watch", filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}, s.settings...)
+	s.watcher = s.command("/bin/sh", args...)
+	pipe, err := s.watcher.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.watcher.Start(); err != nil {
+		return err
+	}
+	s.lifeline = lifeline{pipe}
+	for range 600 {
+		ready := s.command(filepath.Join(s.bin, "pg_isready"), "-q", "-h", s.dir)
+		if ready.Run() == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return fmt.Errorf("pgtest: the server does not answer: %s", log)
+}
+
+// lifeline stops a server whose directory is kept.
+type lifeline struct{ io.WriteCloser }
+
+func (l lifeline) Close() error {
+	if _, err := l.Write([]byte("keep\n")); err != nil {
+		return err
+	}
+	return l.WriteCloser.Close()
+}
+
+// processes lists those of the server, its postmaster first.
+func (s *Server) processes() ([]int, error) {
+	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return nil, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	postmaster, err := strconv.Atoi(first)
+	if err != nil {
+		return nil, err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
+	if err != nil {
+		return nil, err
+	}
+	pids := []int{postmaster}
+	for _, c := range strings.Fields(string(children)) {
+		pid, err := strconv.Atoi(c)
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
