@@ -143,13 +143,14 @@ func (d *decider) setGate(at time.Time, s SetGate) Result {
 	})}
 	if there {
 		d.enter(e)
-		own(d.gates, d.old.Gates, g.ID).Gate = g
+		row := own(d.gates, d.old.Gates, g.ID)
+		row.Gate, row.ParentNum = g, parent
 		return Result{Outcome: Done, At: at}
 	}
 	e.ID = string(g.ID)
 	num := d.enter(e)
 	d.name(KeyOf(g.ID), num)
-	d.gates[g.ID] = &GateRow{Gate: g, Num: num}
+	d.gates[g.ID] = &GateRow{Gate: g, Num: num, ParentNum: parent}
 	return Result{Outcome: Done, At: at}
 }
 

@@ -112,7 +112,8 @@ type Page struct {
 // GateRow is a gate as a store keeps it, with what passed it.
 type GateRow struct {
 	Gate
-	Num int64
+	Num       int64
+	ParentNum int64 // 0 for none
 	Meter
 }
 

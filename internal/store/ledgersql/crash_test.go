@@ -18,7 +18,7 @@ const crashFile, crashRound = "LEDGERSQL_CRASH_FILE", "LEDGERSQL_CRASH_ROUND"
 // TestCrash kills a process in the middle of its commits, three times, and opens what it leaves behind.
 func TestCrash(t *testing.T) {
 	if path := os.Getenv(crashFile); path != "" {
-		b := openFile(t, path)
+		b := openAt(t, path)
 		t.Fatal(storetest.CrashLoad(t.Context(), b, os.Getenv(crashRound), os.Stdout))
 	}
 	path := filepath.Join(t.TempDir(), "books.db")
@@ -45,7 +45,7 @@ func TestCrash(t *testing.T) {
 			t.Fatal("the child was not killed")
 		}
 		printed.Write(out.printed.Bytes())
-		n := storetest.CrashCheck(t, openFile(t, path), bytes.NewReader(printed.Bytes()))
+		n := storetest.CrashCheck(t, openAt(t, path), bytes.NewReader(printed.Bytes()))
 		if n < 200*(round+1) {
 			t.Errorf("round %d: %d acknowledged", round, n)
 		}
