@@ -45,6 +45,9 @@ func RunLedger(t *testing.T, open Open) {
 	t.Run("limit under concurrency", func(t *testing.T) { testLimitConcurrently(t, open) })
 	t.Run("same id concurrently", func(t *testing.T) { testSameID(t, open) })
 	t.Run("two ledgers", func(t *testing.T) { testTwoLedgers(t, open) })
+	t.Run("peers", func(t *testing.T) { testPeers(t, open) })
+	t.Run("past balances", func(t *testing.T) { testPastBalances(t, open) })
+	t.Run("overdue", func(t *testing.T) { testOverdue(t, open) })
 	t.Run("linearizable", func(t *testing.T) { testLinearizable(t, open) })
 }
 
