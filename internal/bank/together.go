@@ -48,7 +48,7 @@ func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) er
 		whole[i] = r
 		whole[i].Then = func(res ledger.Result) []ledger.Write {
 			if why := refused(op, res); why != nil {
-				return []ledger.Write{ledger.Abandon{why}}
+				return []ledger.Write{ledger.Abandon{Why: why}}
 			}
 			if r.Then == nil {
 				return nil
@@ -63,7 +63,7 @@ func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) er
 			if asked = 0; all { // a core may decide the call anew
 				return nil
 			}
-			return []ledger.Write{ledger.Abandon{fault.New(fault.Conflict, op, errMoved)}}
+			return []ledger.Write{ledger.Abandon{Why: fault.New(fault.Conflict, op, errMoved)}}
 		}})
 	}
 	results, err := b.Core.SubmitAll(ctx, whole)

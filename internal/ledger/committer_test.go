@@ -238,7 +238,9 @@ func TestAbandon(t *testing.T) {
 		wg.Go(func() {
 			first, second := pay(fmt.Sprint(i), 1), pay(fmt.Sprint(i, "b"), 1)
 			if i == 5 {
-				second.Then = func(ledger.Result) []ledger.Write { return []ledger.Write{storetest.Row("lost"), ledger.Abandon{Why: why}} }
+				second.Then = func(ledger.Result) []ledger.Write {
+					return []ledger.Write{storetest.Row("lost"), ledger.Abandon{Why: why}}
+				}
 			}
 			_, err := l.SubmitAll(t.Context(), []ledger.Request{first, second})
 			if i == 5 && !errors.Is(err, why) || i != 5 && err != nil {
