@@ -46,16 +46,24 @@ func open(t testing.TB) storetest.Books {
 
 func openFile(t testing.TB, path string) *books {
 	t.Helper()
-	db, err := sqlitedb.Open(path, ledgersql.Migrations(), suite)
+	b, err := tryOpen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := b.db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &books{ledgersql.New(db, apply), db}
+	return b
+}
+
+func tryOpen(path string) (*books, error) {
+	db, err := sqlitedb.Open(path, ledgersql.Migrations(), suite)
+	if err != nil {
+		return nil, err
+	}
+	return &books{ledgersql.New(db, apply), db}, nil
 }
 
 func apply(ctx context.Context, tx *sql.Tx, writes []ledger.Write) error {
