@@ -40,19 +40,21 @@ type file struct {
 	named   bool   // its name has been on the disk since the folder was last synced
 }
 
+// sectorSize is how many bytes a disk writes whole or not at all.
+const sectorSize = 512
+
 // kind is the kind of an operation.
 type kind uint8
 
 const (
-	write      kind  = iota + 1 // data at off
-	truncate                    // to off bytes
-	synced                      // the file
-	unsynced                    // a sync failed: the system gives up what it had not yet written
-	create                      // name, for file
-	remove                      // name
-	syncedDir                   // the folder
-	nothing                     // counted, and without effect
-	sectorSize = 512            // bytes that a disk writes whole or not at all
+	write     kind = iota + 1 // data at off
+	truncate                  // to off bytes
+	synced                    // the file
+	unsynced                  // a sync failed: the system gives up what it had not yet written
+	create                    // name, for file
+	remove                    // name
+	syncedDir                 // the folder
+	nothing                   // counted, and without effect
 )
 
 // op is one operation of the record.
@@ -111,6 +113,19 @@ func (fs *FS) Since(n int) (writes int, durable bool) {
 		}
 	}
 	return writes, true
+}
+
+// Writes are the numbers of the operations that wrote to the file of a name.
+func (fs *FS) Writes(name string) (numbers []int) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f := fs.names[name]
+	for n, o := range fs.log {
+		if o.kind == write && o.file == f {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
 }
 
 // Break makes the disk fail from operation n on, until Mend.

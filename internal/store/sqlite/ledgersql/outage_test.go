@@ -88,7 +88,7 @@ func (o *outage) end(t *testing.T, rng *rand.Rand) {
 		t.Error(err)
 	}
 	goesOn(t, o.b, "after", o.said.by(o.fs.Now()))
-	for range 10 {
+	for range few(10) {
 		at := rng.IntN(o.fs.Now() + 1)
 		t.Run(fmt.Sprint("power lost after ", at), func(t *testing.T) {
 			goesOn(t, openFile(t, imageOf(t, o.fs, at, rng)), "again", o.said.by(at))
@@ -133,7 +133,7 @@ func TestDiskBreaksUnderLoad(t *testing.T) {
 // Single reads, writes and syncs fail by chance, for a long time. Most are not even noticed: the ledger looks what
 // became of its commit and tries again.
 func TestDiskFailsByChance(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(few(4)) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 0))
 			o := startOutage(t)

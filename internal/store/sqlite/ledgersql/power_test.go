@@ -126,33 +126,38 @@ type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
-// crashPoints is how often each of the loads of TestPowerLoss loses power: POWER_POINTS, or some.
-func crashPoints(t *testing.T) int {
-	if n, err := strconv.Atoi(os.Getenv("POWER_POINTS")); err == nil {
-		return n
-	}
+// few is n, or a tenth of it in a short test, and at least 1.
+func few(n int) int {
 	if testing.Short() {
-		return 4
+		return max(1, n/10)
 	}
-	return 25
+	return n
 }
 
-// Power is lost at random moments under load, and again while the books recover from it. POWER_POINTS=1000 tries so
-// many moments of each load instead of 25, POWER_SEED=n begins with that seed: those of a failure are in the name of
-// its subtest.
-func TestPowerLoss(t *testing.T) {
-	first, err := strconv.Atoi(os.Getenv("POWER_SEED"))
-	if err != nil {
-		first = 1
+// fromEnv is a number of the environment, or another.
+func fromEnv(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
 	}
-	for seed := first; seed < first+12; seed++ {
+	return otherwise
+}
+
+// Power is lost at random moments under load, every third time while a checkpoint writes to the file itself, and
+// again while the books recover from it. POWER_POINTS=1000 tries so many moments of each of the loads instead of 30,
+// POWER_SEED=n begins with that seed: what led to a failure is in the name of its subtest.
+func TestPowerLoss(t *testing.T) {
+	first := fromEnv("POWER_SEED", 1)
+	for seed := first; seed < first+few(10); seed++ {
 		rng := rand.New(rand.NewPCG(uint64(seed), 0))
 		fs, path := watch(t)
-		b := openFile(t, path)
-		long := []int{500, 1500, 8000}[seed%3] // the last is long enough for several checkpoints
-		out := loadFor(t, fs, b, "load", fs.Now()+long)
-		for range crashPoints(t) {
+		long := []int{500, 5000, 8000}[seed%3] // 5,000 operations bring the first checkpoint
+		out := loadFor(t, fs, openFile(t, path), "load", long)
+		checkpoints := fs.Writes("books.db")
+		for point := range fromEnv("POWER_POINTS", few(30)) {
 			at, chance := rng.IntN(fs.Now()+1), rng.Uint64()
+			if point%3 == 0 {
+				at = min(fs.Now(), checkpoints[rng.IntN(len(checkpoints))]+rng.IntN(3))
+			}
 			t.Run(fmt.Sprintf("seed %d after %d operations by chance %d", seed, at, chance), func(t *testing.T) {
 				losePower(t, fs, at, rand.New(rand.NewPCG(chance, 1)), out.by(at))
 			})
@@ -189,13 +194,16 @@ func losePower(t *testing.T, fs *faultfs.FS, at int, rng *rand.Rand, printed str
 // The test of lost power would find it if commits were not synced: with synchronous=NORMAL and OFF the same load
 // loses what it acknowledged, and with OFF files are destroyed.
 func TestPowerLossIsNoticed(t *testing.T) {
-	for _, level := range []struct{ name, level string }{{"OFF", "0"}, {"NORMAL", "1"}} {
+	for _, level := range []struct {
+		name, level string
+		operations  int // only checkpoints can destroy a file
+	}{{"OFF", "0", 8000}, {"NORMAL", "1", 2000}} {
 		t.Run(level.name, func(t *testing.T) {
 			fs, path := watch(t)
 			fs.Synchronous(level.level)
 			b := openFile(t, path)
 			ready := fs.Now()
-			out := loadFor(t, fs, b, "load", ready+8000)
+			out := loadFor(t, fs, b, "load", ready+level.operations)
 			rng := rand.New(rand.NewPCG(1, 2))
 			lost, destroyed := 0, 0
 			for try := 0; lost == 0 || destroyed == 0 && level.name == "OFF"; try++ {
@@ -260,7 +268,7 @@ func TestEveryAcknowledgementHadItsSync(t *testing.T) {
 		fs, path := watch(t)
 		fs.Synchronous(level)
 		b := &counted{Books: openFile(t, path), fs: fs, synced: map[string]bool{}}
-		out := loadFor(t, fs, b, "load", fs.Now()+10_000)
+		out := loadFor(t, fs, b, "load", max(3000, few(10_000)))
 		had := 0
 		for _, line := range out.lines {
 			if b.synced[strings.TrimSuffix(line, "\n")] {
