@@ -80,7 +80,8 @@ func (o *outage) refused(t *testing.T, n int) (last error) {
 	return last
 }
 
-// end stops the load and checks the books, as they are and as they would be if power were lost at any moment.
+// end stops the load and checks the books, as they are and as they would be if power were lost at any moment: a commit
+// of which SQLite said that it failed may be there then, and its callers ask again.
 func (o *outage) end(t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	o.stop()
@@ -91,7 +92,7 @@ func (o *outage) end(t *testing.T, rng *rand.Rand) {
 	for range few(10) {
 		at := rng.IntN(o.fs.Now() + 1)
 		t.Run(fmt.Sprint("power lost after ", at), func(t *testing.T) {
-			goesOn(t, openFile(t, imageOf(t, o.fs, at, rng)), "again", o.said.by(at))
+			goesOn(t, openFile(t, imageOf(t, o.fs, at, rng)), "load", o.said.by(at))
 		})
 	}
 }

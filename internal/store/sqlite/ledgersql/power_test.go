@@ -99,15 +99,19 @@ func whole(t *testing.T, b *books) {
 }
 
 // goesOn checks the books that a lost power left: SQLite finds them in order, they take new transfers, nothing that
-// was acknowledged is lost and nothing is half there. It gives what has been printed now.
-func goesOn(t *testing.T, b *books, round, printed string) string {
+// was acknowledged is lost and nothing is half there. The round of before asks for all of it again, with the same ids.
+func goesOn(t *testing.T, b *books, round, printed string) {
 	t.Helper()
 	whole(t, b)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	enough := 4
+	if strings.HasPrefix(printed, round+"/") {
+		enough += strings.Count(printed, "\n")
+	}
 	var more bytes.Buffer
 	out := writer(func(p []byte) (int, error) {
-		if bytes.Count(more.Bytes(), []byte{'\n'}) > 3 {
+		if enough--; enough == 0 {
 			stop()
 		}
 		return more.Write(p)
@@ -119,7 +123,6 @@ func goesOn(t *testing.T, b *books, round, printed string) string {
 	if n := storetest.CrashCheck(t, b, strings.NewReader(printed)); n != strings.Count(printed, "\n") {
 		t.Errorf("%d acknowledgements were looked for of %d", n, strings.Count(printed, "\n"))
 	}
-	return printed
 }
 
 type writer func([]byte) (int, error)
