@@ -37,6 +37,7 @@ type Open func(testing.TB) Books
 func RunLedger(t *testing.T, open Open) {
 	t.Run("scenarios", func(t *testing.T) { testScenarios(t, open) })
 	t.Run("month end", func(t *testing.T) { testMonthEnd(t, open) })
+	t.Run("clock jumps back", func(t *testing.T) { testClockJumpsBack(t, open) })
 	t.Run("reader", func(t *testing.T) { testReader(t, open) })
 	t.Run("text", func(t *testing.T) { testText(t, open) })
 	t.Run("model", func(t *testing.T) { testModel(t, open) })
