@@ -88,6 +88,19 @@ func TestMeterWhenTheClockGoesBack(t *testing.T) {
 	}
 }
 
+// What was booked while the clock had gone back counts as long as what was booked before: once the clock is right
+// again, no true day has let more pass than the limit.
+func TestMeterAfterTheClockWasSetRight(t *testing.T) {
+	var m Meter
+	m = m.add(meterStart, 600, MonthWindow)
+	m = m.add(meterStart.Add(-25*time.Hour), 400, MonthWindow)
+	for after, want := range map[time.Duration]money.Yen{time.Minute: 1000, 24*time.Hour - time.Second: 1000, 24 * time.Hour: 0} {
+		if got := m.counted(meterStart.Add(after), DayWindow); got != want {
+			t.Errorf("after %v: %d, want %d", after, got, want)
+		}
+	}
+}
+
 func FuzzParseMeter(f *testing.F) {
 	f.Add(Meter{uses: []use{{1, 2}, {3, 4}}, forgotten: 5}.Bytes())
 	f.Add([]byte{0})

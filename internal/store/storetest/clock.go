@@ -12,7 +12,7 @@ import (
 
 // testClockJumpsBack is a machine whose clock is set back under load, by less than the windows of limits and by
 // more, and then right again. While it is back nothing is loosened: what was used before counts although it is
-// dated in the future. Statements stay in the order of booking, balances follow each other, and what was answered
+// dated in the future, and what is used meanwhile is dated like it. Statements stay in the order of booking, balances follow each other, and what was answered
 // keeps its first date.
 func testClockJumpsBack(t *testing.T, open Open) {
 	for _, jump := range []time.Duration{time.Microsecond, time.Hour, 25 * time.Hour, 40 * 24 * time.Hour} {
@@ -52,13 +52,15 @@ func clockJump(t *testing.T, open Open, jump time.Duration, group int) {
 		{back, ledger.Post{ID: "4"}, repeated},
 		{2 * time.Hour, out("9", 1), done}, // the clock is right again
 		{2 * time.Hour, out("5", 400, "day"), firstAt(repeated, back)},
+		{24*time.Hour - 1, out("10", 1, "day"), overLimit("day", ledger.Day, 0)}, // what was booked meanwhile counts as long as what was booked before
+		{24 * time.Hour, out("10", 1000, "day"), done},
 	}
 	scenario{steps: steps}.ask(t, l, group)
 
 	booked := []struct {
 		id    ledger.TransferID
 		after time.Duration
-	}{{"fund", 0}, {"1", 0}, {"2", 0}, {"3", 0}, {"5", back}, {"8", back}, {"4", back}, {"9", 2 * time.Hour}}
+	}{{"fund", 0}, {"1", 0}, {"2", 0}, {"3", 0}, {"5", back}, {"8", back}, {"4", back}, {"9", 2 * time.Hour}, {"10", 24 * time.Hour}}
 	lines, err := b.History(t.Context(), "a", 0, 100)
 	if err != nil || len(lines) != len(booked) {
 		t.Fatalf("%d lines, %v, want %d", len(lines), err, len(booked))
