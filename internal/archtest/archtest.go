@@ -44,7 +44,7 @@ var may = map[string]string{
 	"store/bank":       "words rules sql wire bank",
 	"store/hub":        "words rules sql wire hub",
 	"store/storetest":  "words rules",
-	"store/pgtest":     "", // a server for tests
+	"store/pgtest":     "store/sqldb", // a server for tests
 
 	"wire":          "words",
 	"wire/wiretest": "words wire",
