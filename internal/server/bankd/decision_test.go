@@ -78,7 +78,7 @@ func TestStaffReadDecisionsAndEvidenceByCommand(t *testing.T) {
 	if got := out.String(); len(rows) == 0 || !strings.Contains(got, rows[len(rows)-1].Hash) || !strings.Contains(got, "0150: 0 rows") {
 		t.Errorf("the chain: %s", got)
 	}
-	money, _ := w.server.cfg.files("0149")
+	money, _ := w.server.cfg.places("0149")
 	file, err := sql.Open("sqlite", "file:"+money)
 	must(t, err)
 	defer file.Close()
