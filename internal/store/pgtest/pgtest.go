@@ -40,6 +40,16 @@ func Place(t testing.TB) string {
 	return file(t)
 }
 
+// Store is what the configuration of a role names in a test: nothing, for files, or with KOZAMORI_TEST_POSTGRES=1 a
+// database.
+func Store(t testing.TB) string {
+	t.Helper()
+	if OnPostgres() {
+		return URL(t)
+	}
+	return ""
+}
+
 // file is a path that holds what would mean something in a URL.
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "a b?c#d%20&é銀.db") }
 
