@@ -98,6 +98,7 @@ func newWorldWith(t testing.TB, log *slog.Logger) *world {
 		device: wiretest.NewPasskey("wallet.localhost", testWallet, false),
 	}
 	cfg := w.config(t.TempDir(), port)
+	must(t, os.MkdirAll(cfg.Data.Dir, 0o700))
 	must(t, Migrate(t.Context(), cfg))
 	w.server, err = Open(t.Context(), cfg, Env{
 		Env:  server.Env{Now: w.clock, Rand: rand.Reader, Log: log, Transport: w},
