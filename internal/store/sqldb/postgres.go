@@ -57,8 +57,6 @@ func openPostgres(where string, sources []Source) (*DB, error) {
 	if err := db.writer.Ping(); err != nil {
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", fmt.Errorf("%s: %w", Name(where), errors.Join(err, db.writer.Close())))
 	}
-	db.writer.SetMaxIdleConns(0) // a process with many schemas takes no connection for one that nobody uses
-	db.writer.SetMaxIdleConns(1)
 	db.readers = db.pool(readers, map[string]string{"default_transaction_read_only": "on"})
 	return db, nil
 }
@@ -72,14 +70,14 @@ func (db *DB) pool(most int, settings map[string]string) *sql.DB {
 	if settings == nil && cfg.ValidateConnect == nil { // of several hosts, the one that takes writes
 		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
+	pool := sql.OpenDB(connector{slots: places, Connector: stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
 		types := c.TypeMap()
 		types.TryWrapEncodePlanFuncs = append(types.TryWrapEncodePlanFuncs, boolAsInteger)
 		return nil
-	}))
+	}))})
 	pool.SetMaxOpenConns(most)
 	pool.SetMaxIdleConns(most)
-	pool.SetConnMaxIdleTime(5 * time.Second) // a process with many schemas uses few of them at once
+	pool.SetConnMaxIdleTime(5 * time.Second) // others may want its place
 	return pool
 }
 

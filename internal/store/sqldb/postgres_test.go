@@ -3,7 +3,9 @@ package sqldb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -194,4 +196,39 @@ func TestDrop(t *testing.T) {
 	if n := count(t, open(t, one, words)); n != 0 {
 		t.Errorf("%d rows", n)
 	}
+}
+
+// A process with more pools than places for connections goes on: nobody keeps one that another waits for.
+func TestMorePoolsThanConnections(t *testing.T) {
+	server := pgtest.Start(t)
+	var wg sync.WaitGroup
+	for i := range 80 {
+		wg.Go(func() {
+			db, err := sqldb.Open(server.URL(fmt.Sprint("bank_", i)), words)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer db.Close()
+			for n := range 3 {
+				if err := add(t.Context(), db, fmt.Sprint(n), 1); err != nil {
+					t.Error(err)
+				}
+				if got := count(t, db); got != n+1 {
+					t.Errorf("%d rows, want %d", got, n+1)
+				}
+			}
+			other, err := sqldb.Open(server.URL("shared"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer other.Close()
+			var most int
+			if err := other.Read().QueryRow(`SELECT COUNT(*) FROM pg_stat_activity WHERE backend_type = 'client backend'`).Scan(&most); err != nil || most > 60 {
+				t.Errorf("%d connections, %v", most, err)
+			}
+		})
+	}
+	wg.Wait()
 }
