@@ -44,7 +44,7 @@ var may = map[string]string{
 	"store/bank":       "words rules sql wire bank",
 	"store/hub":        "words rules sql wire hub",
 	"store/storetest":  "words rules",
-	"store/pgtest":     "", // a server for tests
+	"store/pgtest":     "store/sqldb", // a server for tests
 	"store/faultfs":    "", // a disk that loses power, under SQLite, for tests
 
 	"wire":          "words",
@@ -64,7 +64,9 @@ var may = map[string]string{
 	// The audit recomputes with code and SQL of its own: it may not see the rules, a role or its store.
 	"audit": "words wire keyfile store/sqldb",
 	// These see the roles from outside, over HTTP only.
-	"journey": "words wire observe", "lab": "words wire", "bench": "words wire",
+	"journey": "words wire observe", "lab": "words wire",
+	// bench measures the ledger in process, and the roles over HTTP.
+	"bench": "words wire ledger store/sqldb store/ledgersql",
 	// dev runs the real roles in one process; sim runs their rules in one.
 	"dev": "words rules serving program audit journey wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
 	"sim": "words rules sql wire wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
