@@ -45,7 +45,7 @@ var may = map[string]string{
 	"store/hub":        "words rules sql wire hub",
 	"store/storetest":  "words rules",
 	"store/pgtest":     "store/sqldb", // a server for tests
-	"store/faultfs":    "", // a disk that loses power, under SQLite, for tests
+	"store/faultfs":    "",            // a disk that loses power, under SQLite, for tests
 
 	"wire":          "words",
 	"wire/wiretest": "words wire",

@@ -90,9 +90,11 @@ func (c *counted) Commit(ctx context.Context, commit ledger.Commit) error {
 func (l Ledger) Run(ctx context.Context) (rep Report, err error) {
 	place := filepath.Join(l.Dir, "bench.db")
 	if sqldb.IsPostgres(l.Store) {
-		if place, err = sqldb.InSchema(l.Store, fmt.Sprintf("kozamori_bench_%d", clock.Micros(clock.System()))); err != nil {
-			return rep, err
+		sep := "?"
+		if strings.Contains(l.Store, "?") {
+			sep = "&"
 		}
+		place = fmt.Sprintf("%s%ssearch_path=kozamori_bench_%d", l.Store, sep, clock.Micros(clock.System()))
 	}
 	db, err := sqldb.Open(place, ledgersql.Migrations())
 	if err != nil {

@@ -36,7 +36,7 @@ func Contents(t testing.TB, place string) []byte {
 		t.Fatal(err)
 	}
 	for _, table := range tables {
-		rows, err := db.Read().QueryContext(t.Context(), `SELECT * FROM "`+table+`"`)
+		rows, err := db.Read().QueryContext(t.Context(), `TABLE "`+table+`"`)
 		values, err := sqldb.List("pgtest.Contents", rows, err, func(r sqldb.Row) ([]byte, error) {
 			columns, err := rows.Columns()
 			if err != nil {
