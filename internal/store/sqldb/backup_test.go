@@ -19,7 +19,7 @@ func TestBackup(t *testing.T) {
 	var wg sync.WaitGroup
 	before := 50
 	for n := range before {
-		if err := add(t.Context(), db, "word", n); err != nil {
+		if err := add(t.Context(), db, "word", n+1); err != nil {
 			t.Fatal(err)
 		}
 	}
