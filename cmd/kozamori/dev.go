@@ -19,6 +19,7 @@ func runDev(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.Dir, "dir", ".dev", "where data, keys and configurations lie; they survive a restart")
 	flags.IntVar(&o.PortBase, "port-base", 0, "the first of seven ports on 127.0.0.1 (default: the one the directory was made for, or 8400)")
 	flags.BoolVar(&o.Reset, "reset", false, "remove what an earlier run left in the directory")
+	flags.StringVar(&o.Postgres, "postgres", "", "the URL of a PostgreSQL database, in which each role gets schemas of its own (default: what the directory was made for, or SQLite files)")
 	asJSON := flags.Bool("json", false, "print one line of JSON with all addresses when ready")
 	if asked, err := parse(flags, args, stdout); asked || err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -164,7 +164,7 @@ func TestAChangeIsOneCommit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "money.db")
+			path := pgtest.Place(t)
 			w := newTellerAt(t, path, nil)
 			s := &scene{story: newStory(w, 1)}
 			s.a, s.b = w.link(s.acc, maru, nil), w.link(s.acc, sora, nil)
@@ -240,7 +240,7 @@ func TestAPasskeyIsToldOfInItsCommit(t *testing.T) {
 func TestClosingAgainFinishesWhatACrashLeft(t *testing.T) {
 	for commits := range int64(3) {
 		t.Run(fmt.Sprint(commits), func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "money.db")
+			path := pgtest.Place(t)
 			first := newTellerAt(t, path, nil)
 			acc := first.hanako()
 			l := first.link(acc, maru, nil)
@@ -296,7 +296,7 @@ func TestRequestsStandOrFallTogether(t *testing.T) {
 		_, err := w.Core.SubmitAll(t.Context(), []ledger.Request{
 			{At: w.time, Do: ledger.SetGate{Gate: shut, IfVersion: g.Version}},
 			{At: w.time, Do: ledger.SetGate{Gate: shut, IfVersion: 77}, Then: func(res ledger.Result) []ledger.Write {
-				return []ledger.Write{bank.Abandon{Why: fault.New(fault.Conflict, "test", errCrashed)}}
+				return []ledger.Write{ledger.Abandon{Why: fault.New(fault.Conflict, "test", errCrashed)}}
 			}},
 		})
 		if fault.Of(err) != fault.Conflict || !errors.Is(err, errCrashed) {

@@ -1,7 +1,6 @@
 package bank_test
 
 import (
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 	"github.com/kozamori/kozamori/internal/zengin"
@@ -460,7 +460,7 @@ func TestChargeOverALinkWhoseBankMerged(t *testing.T) {
 
 // A stricter limit reaches accounts that were opened long before, with the very next debit; a wider one does not (M1).
 func TestAStricterLimitReachesEveryAccount(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "money.db")
+	path := pgtest.Place(t)
 	first := newTellerAt(t, path, nil)
 	acc := first.hanako()
 	l := first.link(acc, maru, nil)

@@ -3,7 +3,6 @@ package bank_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -131,8 +131,7 @@ func (w *teller) agree(t *testing.T, acc bank.Account, all []*asked) {
 
 // What was signed before a crash is what is said after it.
 func TestAnswersOutliveTheProcess(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "money.db")
+	path := pgtest.Place(t)
 	first := newTellerAt(t, path, nil)
 	acc := first.hanako()
 	l := first.link(acc, maru, nil)

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/outbox"
 	bankstore "github.com/kozamori/kozamori/internal/store/bank"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -46,7 +46,7 @@ type teller struct {
 // newTeller opens a bank at 2026-11-23 12:00 in Tokyo.
 func newTeller(t testing.TB) *teller {
 	t.Helper()
-	return newTellerAt(t, filepath.Join(t.TempDir(), "money.db"), nil)
+	return newTellerAt(t, pgtest.Place(t), nil)
 }
 
 // newTellerAt opens a bank on a file; before is the one that had it before a restart, whose keys it keeps.

@@ -3,7 +3,6 @@ package bank_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -410,7 +410,7 @@ func TestSettledDayStays(t *testing.T) {
 
 // Between the commit and the answer the bank dies: after its restart it answers what it had signed.
 func TestSettlementOutlivesTheProcess(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "money.db")
+	path := pgtest.Place(t)
 	w := newTellerAt(t, path, nil)
 	lines := w.bookDay(w.link(w.hanako(), maru, nil), 3_000)
 	w.time = w.time.Add(24 * time.Hour)

@@ -12,7 +12,7 @@ listen = {{q (.Address 1)}}
 
 [data]
 dir = {{q (.Data "hub")}}
-keys = {{q (.Keys "hub")}}
+{{.Store "hub"}}keys = {{q (.Keys "hub")}}
 {{range .Services}}
 [[service]]
 id = {{q .ID}}
@@ -42,7 +42,7 @@ listen = {{q (.Address 4)}}
 
 [data]
 dir = {{q (.Data "bank")}}
-keys = {{q (.Keys "bank")}}
+{{.Store "bank"}}keys = {{q (.Keys "bank")}}
 
 [hub]
 issuer = {{q .Hub}}
@@ -98,7 +98,7 @@ accent = {{.Self.Accent}}
 
 [data]
 dir = {{q (.Data (print .Self.ID))}}
-keys = {{q (.Keys (print .Self.ID))}}
+{{.Store (print "wallet_" .Self.ID)}}keys = {{q (.Keys (print .Self.ID))}}
 
 [hub]
 issuer = {{q .Hub}}

@@ -4,6 +4,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,6 +56,7 @@ type Options struct {
 	Dir      string
 	PortBase int // 0: the one the directory was made for, or DefaultPorts
 	Reset    bool
+	Postgres string // the URL of a database in which each role has schemas; "": the one of the directory, or files
 	Audit    Auditor
 	Ready    func(Info)
 	Started  time.Time // for how long the start took
@@ -108,14 +110,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer unlock()
-	if o.PortBase, err = portBase(o); err != nil {
+	if err := o.asBefore(); err != nil {
 		return err
 	}
 	listeners, err := listen(Ports{o.PortBase}, o.WithoutRoles)
 	if err != nil {
 		return err
 	}
-	w, err := prepare(o)
+	w, err := prepare(ctx, o)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -153,20 +155,33 @@ func (o Options) check() error {
 	return nil
 }
 
-// portBase is the base asked for, else the one the directory was made for, else the default.
-func portBase(o Options) (int, error) {
-	if o.PortBase != 0 {
-		return o.PortBase, nil
+// asBefore fills in ports and database where none are asked for: those the directory was made for, else the default.
+func (o *Options) asBefore() error {
+	s := &secrets{PortBase: DefaultPorts}
+	if !o.Reset {
+		before, err := secretsOf(layout{o.Dir})
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			s = before
+		}
 	}
-	text, err := os.ReadFile(layout{o.Dir}.path("keys", "dev.json"))
-	if errors.Is(err, os.ErrNotExist) || o.Reset {
-		return DefaultPorts, nil
+	o.PortBase, o.Postgres = cmp.Or(o.PortBase, s.PortBase), cmp.Or(o.Postgres, s.Postgres)
+	return nil
+}
+
+// secretsOf reads what an earlier run left; nil where there was none.
+func secretsOf(l layout) (*secrets, error) {
+	text, err := os.ReadFile(l.path("keys", "dev.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
 	}
 	var s secrets
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}
-	return s.PortBase, err
+	return &s, err
 }
 
 // lock takes the directory itself for this process, leaving nothing in it; the operating system gives it back when the
@@ -191,7 +206,7 @@ func lock(dir string) (unlock func(), err error) {
 }
 
 // prepare makes or reads everything that lies in the directory.
-func prepare(o Options) (*world, error) {
+func prepare(ctx context.Context, o Options) (*world, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, err
@@ -201,17 +216,20 @@ func prepare(o Options) (*world, error) {
 		w.clock = &clock.Movable{}
 	}
 	if o.Reset {
-		if err := reset(w.l); err != nil {
+		if err := reset(ctx, w.l); err != nil {
 			return nil, err
 		}
+	}
+	if w.banks, err = tenants(); err != nil {
+		return nil, err
+	}
+	if err := unused(ctx, w.l, o.Postgres, w.banks); err != nil {
+		return nil, err
 	}
 	if err := w.readClock(); err != nil {
 		return nil, err
 	}
-	if w.secrets, err = generate(w.l, w.ports, w.clock.Now); err != nil {
-		return nil, err
-	}
-	if w.banks, err = tenants(); err != nil {
+	if w.secrets, err = generate(w.l, w.ports, o.Postgres, w.clock.Now); err != nil {
 		return nil, err
 	}
 	if w.inbox, err = OpenInbox(w.l.path("inbox")); err != nil {
@@ -223,15 +241,16 @@ func prepare(o Options) (*world, error) {
 }
 
 // reset removes what dev made, and only in a directory that dev made.
-func reset(l layout) error {
-	if _, err := os.Stat(l.path("keys", "dev.json")); err != nil {
+func reset(ctx context.Context, l layout) error {
+	s, _ := secretsOf(l) // of a file that cannot be read, that it is there is enough
+	if s == nil {
 		entries, readErr := os.ReadDir(l.root)
 		if readErr != nil || len(entries) == 0 {
 			return nil
 		}
 		return fmt.Errorf("%s was not made by kozamori dev: not removed", l.root)
 	}
-	var errs []error
+	errs := []error{dropTables(ctx, s.Postgres)}
 	for _, name := range []string{"config", "data", "register", "log", "inbox", "clock", "keys"} {
 		errs = append(errs, os.RemoveAll(l.path(name)))
 	}

@@ -185,25 +185,32 @@ func TestARunningDevKeepsItsData(t *testing.T) {
 // TestTheDirectoryRemembersItsPorts: without --port-base a directory is run where it was made for.
 func TestTheDirectoryRemembersItsPorts(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := loadSecrets(layout{dir}, Ports{9123}); err != nil {
+	if _, err := loadSecrets(layout{dir}, Ports{9123}, "postgres://db/dev"); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		o    Options
 		want int
-	}{{Options{Dir: dir}, 9123}, {Options{Dir: dir, PortBase: 9999}, 9999}, {Options{Dir: dir, Reset: true}, DefaultPorts}, {Options{Dir: t.TempDir()}, DefaultPorts}} {
-		if got, err := portBase(c.o); err != nil || got != c.want {
-			t.Errorf("%+v: %d, %v", c.o, got, err)
+		db   string
+	}{
+		{Options{Dir: dir}, 9123, "postgres://db/dev"}, {Options{Dir: dir, PortBase: 9999, Postgres: "postgres://db/other"}, 9999, "postgres://db/other"},
+		{Options{Dir: dir, Reset: true}, DefaultPorts, ""}, {Options{Dir: t.TempDir()}, DefaultPorts, ""},
+	} {
+		if err := c.o.asBefore(); err != nil || c.o.PortBase != c.want || c.o.Postgres != c.db {
+			t.Errorf("%+v, %v", c.o, err)
 		}
 	}
 }
 
 func TestADirectoryKeepsItsPortsAndOthersAreNotRemoved(t *testing.T) {
 	l := layout{t.TempDir()}
-	if _, err := loadSecrets(l, Ports{8400}); err != nil {
+	if _, err := loadSecrets(l, Ports{8400}, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadSecrets(l, Ports{9400}); err == nil || !strings.Contains(err.Error(), "8400") {
+	if _, err := loadSecrets(l, Ports{8400}, "postgres://db/dev"); err == nil || !strings.Contains(err.Error(), "--postgres") {
+		t.Errorf("another database: %v", err)
+	}
+	if _, err := loadSecrets(l, Ports{9400}, ""); err == nil || !strings.Contains(err.Error(), "8400") {
 		t.Errorf("other ports: %v", err)
 	}
 	alien := t.TempDir()
@@ -214,7 +221,7 @@ func TestADirectoryKeepsItsPortsAndOthersAreNotRemoved(t *testing.T) {
 	if err := os.WriteFile(file, []byte("years of work"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := reset(layout{alien}); err == nil {
+	if err := reset(t.Context(), layout{alien}); err == nil {
 		t.Error("a directory that dev did not make was reset")
 	}
 	if _, err := os.Stat(file); err != nil {

@@ -25,6 +25,7 @@ import (
 // secrets are what dev made up for this directory. The file lies among the keys, because it is one.
 type secrets struct {
 	PortBase      int               `json:"port_base"`
+	Postgres      string            `json:"postgres,omitempty"` // the URL of a database in place of files
 	StaffName     string            `json:"staff_name"`
 	StaffPassword map[string]string `json:"staff_password"` // by role
 	ShopKey       map[string]string `json:"shop_key"`       // by shop
@@ -60,8 +61,8 @@ func (l layout) log(role string) string    { return l.path("log", role+".jsonl")
 
 // generate makes what a directory lacks: keys, registers of public keys, secrets and the configuration of each
 // role, with which its own program runs as well.
-func generate(l layout, ports Ports, now clock.Now) (secrets, error) {
-	s, err := loadSecrets(l, ports)
+func generate(l layout, ports Ports, postgres string, now clock.Now) (secrets, error) {
+	s, err := loadSecrets(l, ports, postgres)
 	if err != nil {
 		return s, err
 	}
@@ -84,8 +85,8 @@ func generate(l layout, ports Ports, now clock.Now) (secrets, error) {
 }
 
 // loadSecrets reads or makes the secrets. A directory belongs to the ports it was made for: issuers, and so
-// links, name them.
-func loadSecrets(l layout, ports Ports) (secrets, error) {
+// links, name them; and to its database, of which the keys here open the rows.
+func loadSecrets(l layout, ports Ports, postgres string) (secrets, error) {
 	path := l.path("keys", "dev.json")
 	var s secrets
 	text, err := os.ReadFile(path)
@@ -96,12 +97,15 @@ func loadSecrets(l layout, ports Ports) (secrets, error) {
 		if s.PortBase != ports.Base {
 			return s, fmt.Errorf("%s was made for --port-base %d; use that, another --dir, or --reset", l.root, s.PortBase)
 		}
+		if s.Postgres != postgres {
+			return s, fmt.Errorf("%s was made for another --postgres; use that, another --dir, or --reset", l.root)
+		}
 		return s, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
-	s = secrets{PortBase: ports.Base, StaffName: "staff", StaffPassword: map[string]string{}, ShopKey: map[string]string{},
+	s = secrets{PortBase: ports.Base, Postgres: postgres, StaffName: "staff", StaffPassword: map[string]string{}, ShopKey: map[string]string{},
 		SMS: map[string]string{}, SMSReport: random(16)}
 	for _, role := range []string{"hub", "maru", "sora"} {
 		s.StaffPassword[role] = random(6)
@@ -230,6 +234,15 @@ func (v view) Address(n int) string     { return v.P.address(n) }
 func (v view) Public(who string) string { return v.L.public(who) }
 func (v view) Data(role string) string  { return v.L.data(role) }
 func (v view) Keys(role string) string  { return v.L.keys(role) }
+
+// Store is the line that puts a role's tables into a schema, where they are in no file.
+func (v view) Store(role string) string {
+	if v.S.Postgres == "" {
+		return ""
+	}
+	return fmt.Sprintf("store = %q\n", schemaOf(v.S.Postgres, role))
+}
+
 func (v view) Carrier(sender string) string {
 	return "http://" + v.P.address(portSMS) + "/messages/" + sender
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/outbox"
 	hubstore "github.com/kozamori/kozamori/internal/store/hub"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
@@ -125,7 +125,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "hub.db")
+	path := pgtest.Place(t)
 	db, err := sqldb.Open(path, hubstore.Source)
 	if err != nil {
 		t.Fatal(err)

@@ -61,6 +61,9 @@ func (h *Hub) Events(ctx context.Context, s id.Service, after int64, wait time.D
 	for {
 		bell := h.bell(s) // before the look, so that no event falls between
 		events, err := h.Store.Events(ctx, s, after, 100)
+		if err != nil && ctx.Err() != nil {
+			return nil, nil // told to stop while it looked is as good as while it waited
+		}
 		if err != nil || len(events) > 0 || wait <= 0 {
 			return events, err
 		}

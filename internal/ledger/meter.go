@@ -61,18 +61,15 @@ func (m Meter) counted(at time.Time, window time.Duration) money.Yen {
 	return sum
 }
 
-// add counts an amount from a moment on, and drops what no window up to longest can see any more.
+// add counts an amount from a moment on, or from the latest use on where that is later: what a clock that had gone
+// back dated too early must not leave the window too early either. It drops what no window up to longest can see any
+// more.
 func (m Meter) add(at time.Time, amount money.Yen, longest time.Duration) Meter {
-	u := use{micros(at), amount}
-	place, _ := slices.BinarySearchFunc(m.uses, u, func(have, u use) int {
-		if have.at <= u.at {
-			return -1
-		}
-		return 1
-	})
-	uses := make([]use, 0, len(m.uses)+1)
-	uses = append(append(append(uses, m.uses[:place]...), u), m.uses[place:]...)
-	newest := uses[len(uses)-1].at
+	newest := micros(at)
+	if n := len(m.uses); n > 0 {
+		newest = max(newest, m.uses[n-1].at)
+	}
+	uses := append(slices.Clip(m.uses), use{newest, amount})
 	for end := newest - (longest + Slack).Microseconds(); uses[0].at <= end; uses = uses[1:] {
 		m.forgotten = max(m.forgotten, uses[0].at)
 	}
@@ -103,8 +100,8 @@ func merge(uses []use, newest int64) []use {
 	return out
 }
 
-// take gives back an amount that counted from a moment on. It may have been merged into a later use, or have
-// been dropped meanwhile.
+// take gives back an amount that was added at a moment: from the oldest uses that may hold it, as it may have been
+// dated or merged later than that, or have been dropped meanwhile.
 func (m Meter) take(at time.Time, amount money.Yen) Meter {
 	uses := make([]use, 0, len(m.uses))
 	for _, u := range m.uses {

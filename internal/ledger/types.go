@@ -96,6 +96,10 @@ type Request struct {
 // the request carries; the role's store knows its types.
 type Write any
 
+// Abandon is a Write that no store writes: where a Then returns one, nothing of the call it stands in is done, and
+// the call fails with Why. It is how several requests stand or fall together; nobody else of the batch notices.
+type Abandon struct{ Why error }
+
 // Action is one of Open, Bound, Freeze, Close, Move, Hold, Post, Void, Bury, SetGate, SetLimit, Tighten and Note.
 type Action interface{ action() }
 

@@ -9,12 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,8 +38,9 @@ type Setup struct {
 	Dev         bool     // keys that `kozamori dev` made are taken
 	Sites       []string // the URLs that browsers and peers reach it by
 	Public, Ops observe.ServerConfig
-	DataDir     string // audit.jsonl is written here
-	ClockFile   string // dev only: seconds the clock is ahead
+	DataDir     string   // audit.jsonl is written here
+	Tables      []string // where they are, as sqldb.Open takes it
+	ClockFile   string   // dev only: seconds the clock is ahead
 	Open        func(ctx context.Context, env server.Env) (Server, error)
 	Migrate     func(ctx context.Context) error
 	KeyDirs     map[string]Keys // by directory
@@ -188,22 +187,22 @@ func migrate(ctx context.Context, s Setup, stdout io.Writer) error {
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return fmt.Errorf("[data] dir: %w", err)
 	}
-	before, err := applied(ctx, s.DataDir)
+	before, err := applied(ctx, s.Tables)
 	if err != nil {
 		return err
 	}
 	if err := s.Migrate(ctx); err != nil {
 		return err
 	}
-	after, err := applied(ctx, s.DataDir)
+	after, err := applied(ctx, s.Tables)
 	if err != nil {
 		return err
 	}
 	said := "up to date"
-	for _, path := range slices.Sorted(maps.Keys(after)) {
-		made := slices.DeleteFunc(after[path], func(name string) bool { return slices.Contains(before[path], name) })
+	for _, place := range slices.Sorted(maps.Keys(after)) {
+		made := slices.DeleteFunc(after[place], func(name string) bool { return slices.Contains(before[place], name) })
 		if len(made) > 0 {
-			fmt.Fprintf(stdout, "%s: applied %s\n", path, strings.Join(made, ", "))
+			fmt.Fprintf(stdout, "%s: applied %s\n", sqldb.Name(place), strings.Join(made, ", "))
 			said = "now up to date"
 		}
 	}
@@ -211,19 +210,13 @@ func migrate(ctx context.Context, s Setup, stdout io.Writer) error {
 	return err
 }
 
-// applied lists the migrations of every database in a directory and its folders (a bank's are one each), by path.
-func applied(ctx context.Context, dir string) (map[string][]string, error) {
+// applied lists the migrations of every set of tables, by place.
+func applied(ctx context.Context, places []string) (map[string][]string, error) {
 	all := map[string][]string{}
-	for _, pattern := range []string{"*.db", "*/*.db"} {
-		names, err := fs.Glob(os.DirFS(dir), pattern)
-		if err != nil {
+	for _, place := range places {
+		var err error
+		if all[place], err = sqldb.Applied(ctx, place); err != nil {
 			return nil, err
-		}
-		for _, name := range names {
-			path := filepath.Join(dir, name)
-			if all[path], err = sqldb.Applied(ctx, path); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return all, nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	store "github.com/kozamori/kozamori/internal/store/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, file: filepath.Join(t.TempDir(), "money.db"), sealer: sealer,
+		t: t, file: pgtest.Place(t), sealer: sealer,
 		clock: &timer{now: time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)},
 		key:   wire.GenerateKey(), policy: wallet.DefaultMoney(),
 		shops: []wallet.Shop{

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	store "github.com/kozamori/kozamori/internal/store/wallet"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
@@ -62,7 +62,7 @@ func newPeople(t *testing.T) *people {
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
-	p := &people{T: t, clock: &clock.Movable{}, banks: map[id.Issuer]*linkBank{}, path: filepath.Join(t.TempDir(), "money.db"), key: key}
+	p := &people{T: t, clock: &clock.Movable{}, banks: map[id.Issuer]*linkBank{}, path: pgtest.Place(t), key: key}
 	serviceKey := wire.GenerateKey()
 	ring := wire.Keyring{}
 	for _, issuer := range []id.Issuer{bankA, bankB} {

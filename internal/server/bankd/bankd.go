@@ -16,6 +16,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/server"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
 // Env is what a program hands to the server beside its configuration. Zero fields get their defaults.
@@ -172,8 +173,21 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// files are the two files of a bank.
-func (c Config) files(code string) (money, sessions string) {
-	dir := filepath.Join(c.Data.Dir, code)
-	return filepath.Join(dir, "money.db"), filepath.Join(dir, "web.db")
+// places are where a bank's tables are, and those of its sessions.
+func (c Config) places(code string) (money, sessions string) {
+	where := c.Data.Store.Reveal()
+	if where == "" {
+		where = filepath.Join(c.Data.Dir, code)
+	}
+	return sqldb.Places(where, "money.db", "bank", code)
+}
+
+// Places lists where tables are.
+func Places(c Config) []string {
+	var all []string
+	for _, b := range c.Banks {
+		money, sessions := c.places(b.Code)
+		all = append(all, money, sessions)
+	}
+	return all
 }

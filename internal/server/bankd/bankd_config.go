@@ -16,6 +16,7 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/zengin"
 )
 
@@ -38,8 +39,9 @@ type Config struct {
 
 // DataConfig says where data and keys lie: a directory per bank code below each.
 type DataConfig struct {
-	Dir  string `toml:"dir"`  // CODE/money.db, CODE/web.db
-	Keys string `toml:"keys"` // CODE/sign.001.json, …
+	Dir   string         `toml:"dir"`   // CODE/money.db, CODE/web.db
+	Store observe.Secret `toml:"store"` // the URL of a PostgreSQL database in place of the files; it may hold a password
+	Keys  string         `toml:"keys"`  // CODE/sign.001.json, …
 }
 
 // HubConfig is the hub, which calls the banks and is called with reports.
@@ -190,6 +192,7 @@ func (c *Config) Check() error {
 	p.Origin("[hub] issuer", c.Hub.Issuer, c.Dev)
 	p.Needed("[hub] keys", c.Hub.Keys)
 	p.Needed("[data] dir", c.Data.Dir)
+	p.Join("[data] store", sqldb.CheckURL(c.Data.Store.Reveal()))
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	p.Join("[mail]", c.Mail.Check())

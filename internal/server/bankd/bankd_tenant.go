@@ -154,9 +154,11 @@ func migrateTenant(ctx context.Context, cfg Config, b BankConfig) error {
 	if err != nil {
 		return err
 	}
-	money, sessions := cfg.files(b.Code)
-	if err := os.MkdirAll(filepath.Dir(money), 0o700); err != nil {
-		return err
+	money, sessions := cfg.places(b.Code)
+	if !sqldb.IsPostgres(money) {
+		if err := os.MkdirAll(filepath.Dir(money), 0o700); err != nil {
+			return err
+		}
 	}
 	store, err := bankstore.Open(money, x.sealer, bank.NewChain(x.keys.Sign, id.Issuer(b.Issuer)))
 	if err != nil {
@@ -190,7 +192,7 @@ func (s *Server) openTenant(ctx context.Context, c BankConfig, reg registers, si
 			err = errors.Join(err, opened.close())
 		}
 	}()
-	if err := t.openFiles(ctx, c, x); err != nil {
+	if err := t.openTables(ctx, c, x); err != nil {
 		return nil, err
 	}
 	policy, err := s.cfg.policyOf(c)
@@ -227,11 +229,15 @@ func (s *Server) openTenant(ctx context.Context, c BankConfig, reg registers, si
 	return t, nil
 }
 
-// openFiles opens the books and the sessions, whose migrations must all be applied.
-func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err error) {
-	money, sessions := t.s.cfg.files(c.Code)
-	if _, err := os.Stat(filepath.Dir(money)); err != nil {
-		return fmt.Errorf("%w: run migrate first", err)
+// openTables opens the books and the sessions, whose migrations must all be applied.
+func (t *tenant) openTables(ctx context.Context, c BankConfig, x secrets) (err error) {
+	money, sessions := t.s.cfg.places(c.Code)
+	applied, err := sqldb.Applied(ctx, money)
+	if err != nil {
+		return err
+	}
+	if len(applied) == 0 {
+		return fmt.Errorf("%s: there are no tables: run migrate first", sqldb.Name(money))
 	}
 	if t.store, err = bankstore.Open(money, x.sealer, bank.NewChain(x.keys.Sign, id.Issuer(c.Issuer))); err != nil {
 		return err
@@ -239,7 +245,7 @@ func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err er
 	if t.web, err = sqldb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
-	if err := errors.Join(server.UpToDate(ctx, money, t.store), server.UpToDate(ctx, sessions, t.web)); err != nil {
+	if err := errors.Join(server.UpToDate(ctx, sqldb.Name(money), t.store), server.UpToDate(ctx, sqldb.Name(sessions), t.web)); err != nil {
 		return err
 	}
 	t.ledger = ledger.New(t.store.Books(), ledger.Options{})

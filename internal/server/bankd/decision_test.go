@@ -2,7 +2,6 @@ package bankd
 
 import (
 	"bytes"
-	"database/sql"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -78,12 +78,14 @@ func TestStaffReadDecisionsAndEvidenceByCommand(t *testing.T) {
 	if got := out.String(); len(rows) == 0 || !strings.Contains(got, rows[len(rows)-1].Hash) || !strings.Contains(got, "0150: 0 rows") {
 		t.Errorf("the chain: %s", got)
 	}
-	money, _ := w.server.cfg.files("0149")
-	file, err := sql.Open("sqlite", "file:"+money)
+	money, _ := w.server.cfg.places("0149")
+	tables, err := sqldb.OpenAsIs(money)
 	must(t, err)
-	defer file.Close()
-	_, err = file.ExecContext(t.Context(), `UPDATE evidence SET jws = jws || 'x' WHERE seq = 1`)
-	must(t, err)
+	defer tables.Close()
+	must(t, tables.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE evidence SET jws = jws || 'x' WHERE seq = 1`)
+		return err
+	}))
 	if err := Evidence(t.Context(), w.server.cfg, &out); err == nil || !strings.Contains(err.Error(), "row 1") {
 		t.Errorf("an edited row: %v", err)
 	}

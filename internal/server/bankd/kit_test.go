@@ -27,6 +27,7 @@ import (
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
 	"github.com/kozamori/kozamori/internal/server"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -97,6 +98,7 @@ func newWorldWith(t testing.TB, log *slog.Logger) *world {
 		device: wiretest.NewPasskey("wallet.localhost", testWallet, false),
 	}
 	cfg := w.config(t.TempDir(), port)
+	must(t, os.MkdirAll(cfg.Data.Dir, 0o700))
 	must(t, Migrate(t.Context(), cfg))
 	w.server, err = Open(t.Context(), cfg, Env{
 		Env:  server.Env{Now: w.clock, Rand: rand.Reader, Log: log, Transport: w},
@@ -131,7 +133,7 @@ func (w *world) config(dir, port string) Config {
 	}
 	cfg := Config{
 		Dev: true, Server: observe.ServerConfig{Listen: "127.0.0.1:" + port},
-		Data: DataConfig{Dir: filepath.Join(dir, "data"), Keys: filepath.Join(dir, "keys")},
+		Data: DataConfig{Dir: filepath.Join(dir, "data"), Store: observe.Secret(pgtest.Store(w.t)), Keys: filepath.Join(dir, "keys")},
 		Hub:  HubConfig{Issuer: testHub, Keys: pin("hub", w.hubKey)},
 		Mail: notify.MailConfig{Address: "127.0.0.1:2525", TLS: "none", From: "notice@bank.localhost"},
 		SMS:  notify.GatewayConfig{URL: "http://127.0.0.1:2526/", Secret: "s", ReportSecret: "r"},

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +21,8 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
@@ -603,14 +602,10 @@ func TestNoSecretLies(t *testing.T) {
 		"ATM session": m.session, "verifier": a.verifier, "sealed identity": a.sealed, "number of the mail": strings.ReplaceAll(w.typed(), "-", ""),
 	}
 	files := map[string][]byte{"the log": log.Bytes()}
-	must(t, filepath.WalkDir(w.server.cfg.Data.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		files[filepath.Base(path)], err = os.ReadFile(path)
-		return err
-	}))
-	if len(files) < 5 || len(files["the log"]) == 0 || !strings.Contains(string(files["the log"]), "POST /link/{r}/pin") {
+	for _, place := range Places(w.server.cfg) {
+		files[sqldb.Name(place)] = pgtest.Contents(t, place)
+	}
+	if len(files) != 5 || len(files["the log"]) == 0 || !strings.Contains(string(files["the log"]), "POST /link/{r}/pin") {
 		t.Fatalf("%d files, log of %d bytes", len(files), len(files["the log"]))
 	}
 	for name, text := range files {

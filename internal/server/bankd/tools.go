@@ -15,10 +15,11 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/observe"
 	bankstore "github.com/kozamori/kozamori/internal/store/bank"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
-// eachFile opens the books of every bank, for reading beside a running process or without one.
-func eachFile(cfg Config, do func(c BankConfig, s *bankstore.Store, x secrets) error) error {
+// eachBank opens the books of every bank, for reading beside a running process or without one.
+func eachBank(ctx context.Context, cfg Config, do func(c BankConfig, s *bankstore.Store, x secrets) error) error {
 	if err := cfg.Check(); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
@@ -27,9 +28,13 @@ func eachFile(cfg Config, do func(c BankConfig, s *bankstore.Store, x secrets) e
 		if err != nil {
 			return err
 		}
-		money, _ := cfg.files(c.Code)
-		if _, err := os.Stat(money); err != nil {
-			return fmt.Errorf("bank %s: %w: has migrate been run?", c.Code, err)
+		money, _ := cfg.places(c.Code)
+		applied, err := sqldb.Applied(ctx, money)
+		if err != nil {
+			return fmt.Errorf("bank %s: %w", c.Code, err)
+		}
+		if len(applied) == 0 {
+			return fmt.Errorf("bank %s: there are no tables: has migrate been run?", c.Code)
 		}
 		s, err := bankstore.Open(money, x.sealer, bank.NewChain(x.keys.Sign, id.Issuer(c.Issuer)))
 		if err != nil {
@@ -48,7 +53,7 @@ const chainAtOnce = 1_000
 // Evidence follows each bank's chain of evidence from its first row to its last: numbers, hashes, signatures
 // (L11). The hash of the last row, kept elsewhere, shows later that nothing was cut off.
 func Evidence(ctx context.Context, cfg Config, out io.Writer) error {
-	return eachFile(cfg, func(c BankConfig, s *bankstore.Store, x secrets) error {
+	return eachBank(ctx, cfg, func(c BankConfig, s *bankstore.Store, x secrets) error {
 		var last bank.EvidenceRow
 		for {
 			rows, err := s.EvidenceChain(ctx, last.Seq, chainAtOnce)
@@ -83,7 +88,7 @@ func Decision(ctx context.Context, cfg Config, reference string, out io.Writer) 
 		return err
 	}
 	found := 0
-	err = eachFile(cfg, func(c BankConfig, s *bankstore.Store, x secrets) error {
+	err = eachBank(ctx, cfg, func(c BankConfig, s *bankstore.Store, x secrets) error {
 		rows, err := s.Decisions(ctx, reference)
 		if err != nil {
 			return err

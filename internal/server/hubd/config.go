@@ -6,6 +6,7 @@ import (
 	"github.com/kozamori/kozamori/internal/config"
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/zengin"
 )
@@ -25,8 +26,9 @@ type Config struct {
 
 // DataConfig says where data and keys lie.
 type DataConfig struct {
-	Dir  string `toml:"dir"`  // hub.db, web.db, audit.jsonl
-	Keys string `toml:"keys"` // client, dpop and rows keys
+	Dir   string         `toml:"dir"`   // hub.db, web.db, audit.jsonl
+	Store observe.Secret `toml:"store"` // the URL of a PostgreSQL database in place of the files; it may hold a password
+	Keys  string         `toml:"keys"`  // client, dpop and rows keys
 }
 
 // ServiceConfig registers a service.
@@ -67,6 +69,7 @@ func (c *Config) Check() error {
 	p.Origin("issuer", c.Issuer, c.Dev)
 	p.Listeners(c.Server, c.Ops, c.Dev)
 	p.Needed("[data] dir", c.Data.Dir)
+	p.Join("[data] store", sqldb.CheckURL(c.Data.Store.Reveal()))
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	c.checkServices(p)

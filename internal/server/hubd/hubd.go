@@ -3,11 +3,11 @@
 package hubd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -47,14 +47,20 @@ type Server struct {
 	handler  http.Handler
 }
 
-// sources are the tables of the hub's two files.
-func files(cfg Config) (main, sessions string) {
-	return filepath.Join(cfg.Data.Dir, "hub.db"), filepath.Join(cfg.Data.Dir, "web.db")
+// places are where the hub's tables are, and those of its sessions.
+func places(cfg Config) (main, sessions string) {
+	return sqldb.Places(cmp.Or(cfg.Data.Store.Reveal(), cfg.Data.Dir), "hub.db", "hub")
+}
+
+// Places lists where tables are.
+func Places(cfg Config) []string {
+	main, sessions := places(cfg)
+	return []string{main, sessions}
 }
 
 // Migrate brings the databases up to date.
 func Migrate(_ context.Context, cfg Config) error {
-	main, sessions := files(cfg)
+	main, sessions := places(cfg)
 	a, err := sqldb.Open(main, hubstore.Source)
 	if err != nil {
 		return err
@@ -78,7 +84,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 			err = errors.Join(err, opened.Close())
 		}
 	}()
-	main, sessions := files(cfg)
+	main, sessions := places(cfg)
 	if s.money, err = openReady(ctx, main, hubstore.Source); err != nil {
 		return nil, err
 	}
@@ -99,13 +105,13 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	return s, s.routes()
 }
 
-// openReady opens a file whose migrations are all applied.
-func openReady(ctx context.Context, path string, source sqldb.Source) (*sqldb.DB, error) {
-	db, err := sqldb.OpenAsIs(path, source)
+// openReady opens tables whose migrations are all applied.
+func openReady(ctx context.Context, place string, source sqldb.Source) (*sqldb.DB, error) {
+	db, err := sqldb.OpenAsIs(place, source)
 	if err != nil {
 		return nil, err
 	}
-	if err := server.UpToDate(ctx, path, db); err != nil {
+	if err := server.UpToDate(ctx, sqldb.Name(place), db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

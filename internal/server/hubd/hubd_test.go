@@ -23,6 +23,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -71,7 +72,7 @@ func newStand(t *testing.T) *stand {
 		t.Fatal(err)
 	}
 	cfg := Config{Dev: true, Issuer: x.url, Server: observe.ServerConfig{Listen: ln.Addr().String()},
-		Data:     DataConfig{Dir: dir, Keys: filepath.Join(dir, "keys")},
+		Data:     DataConfig{Dir: dir, Store: observe.Secret(pgtest.Store(t)), Keys: filepath.Join(dir, "keys")},
 		Services: []ServiceConfig{{ID: "maru", NameJA: "まるペイ", NameEN: "MaruPay", Keys: x.pin(t, dir, "maru")}},
 		Banks:    []BankConfig{{Code: "0149", Issuer: x.bank, NameJA: "静岡銀行", NameEN: "Shizuoka Bank", Kana: "シズオカ", Keys: x.pin(t, dir, x.bank)}},
 		Staff:    []StaffConfig{{Name: "hanako", PasswordHash: string(hash)}}}

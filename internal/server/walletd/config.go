@@ -8,6 +8,7 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/web"
 )
@@ -42,8 +43,9 @@ type ServiceConfig struct {
 
 // DataConfig says where data and keys lie.
 type DataConfig struct {
-	Dir  string `toml:"dir"`  // money.db, web.db, audit.jsonl
-	Keys string `toml:"keys"` // sign, client, dpop, rows and marks keys
+	Dir   string         `toml:"dir"`   // money.db, web.db, audit.jsonl
+	Store observe.Secret `toml:"store"` // the URL of a PostgreSQL database in place of the files; it may hold a password
+	Keys  string         `toml:"keys"`  // sign, client, dpop, rows and marks keys
 }
 
 // HubConfig is the hub as the service calls it.
@@ -133,6 +135,7 @@ func (c *Config) Check() error {
 	}
 	p.Origin("[hub] issuer", c.Hub.Issuer, c.Dev)
 	p.Needed("[data] dir", c.Data.Dir)
+	p.Join("[data] store", sqldb.CheckURL(c.Data.Store.Reveal()))
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	p.Join("[mail]", c.Mail.Check())

@@ -26,6 +26,7 @@ import (
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 	"github.com/kozamori/kozamori/internal/wire/wiretest"
 )
@@ -152,7 +153,7 @@ func (h *house) config(dir, listen string) Config {
 	cfg.Dev = true
 	cfg.Server.Listen = listen
 	cfg.Service = ServiceConfig{ID: "maru", NameJA: "まるペイ", NameEN: "MaruPay", Origin: h.origin}
-	cfg.Data = DataConfig{Dir: dir, Keys: filepath.Join(dir, "keys")}
+	cfg.Data = DataConfig{Dir: dir, Store: observe.Secret(pgtest.Store(h)), Keys: filepath.Join(dir, "keys")}
 	cfg.Hub.Issuer = h.hub.url
 	cfg.Mail = notify.MailConfig{Address: "127.0.0.1:1", TLS: "none", From: "a@wallet.example"}
 	cfg.SMS = notify.GatewayConfig{URL: "http://127.0.0.1:1/", Secret: "s", ReportSecret: "t"}

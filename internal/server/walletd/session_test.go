@@ -3,7 +3,6 @@ package walletd
 import (
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +14,8 @@ import (
 // sessions counts the rows of sessions.
 func (h *house) sessions() (n int) {
 	h.Helper()
-	db, err := sqldb.OpenAsIs(filepath.Join(h.server.cfg.Data.Dir, "web.db"), sessionsql.Source)
+	_, place := places(h.server.cfg)
+	db, err := sqldb.OpenAsIs(place, sessionsql.Source)
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -3,11 +3,11 @@
 package walletd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -70,13 +70,20 @@ func newLimiters(dev bool) limiters {
 	}
 }
 
-func files(cfg Config) (money, sessions string) {
-	return filepath.Join(cfg.Data.Dir, "money.db"), filepath.Join(cfg.Data.Dir, "web.db")
+// places are where the wallet's tables are, and those of its sessions.
+func places(cfg Config) (money, sessions string) {
+	return sqldb.Places(cmp.Or(cfg.Data.Store.Reveal(), cfg.Data.Dir), "money.db", "wallet")
+}
+
+// Places lists where tables are.
+func Places(cfg Config) []string {
+	money, sessions := places(cfg)
+	return []string{money, sessions}
 }
 
 // Migrate brings the databases up to date.
 func Migrate(ctx context.Context, cfg Config) error {
-	money, sessions := files(cfg)
+	money, sessions := places(cfg)
 	sealer, err := loadSealer(cfg)
 	if err != nil {
 		return err
@@ -108,7 +115,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 			s = nil
 		}
 	}()
-	if err := s.openFiles(ctx); err != nil {
+	if err := s.openTables(ctx); err != nil {
 		return s, err
 	}
 	store := sessionsql.New(s.web)
@@ -128,9 +135,9 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	return s, s.routes()
 }
 
-// openFiles opens both files; what they lack is for `migrate`.
-func (s *Server) openFiles(ctx context.Context) error {
-	money, sessions := files(s.cfg)
+// openTables opens both sets of tables; what they lack is for `migrate`.
+func (s *Server) openTables(ctx context.Context) error {
+	money, sessions := places(s.cfg)
 	sealer, err := loadSealer(s.cfg)
 	if err != nil {
 		return err
@@ -141,10 +148,10 @@ func (s *Server) openFiles(ctx context.Context) error {
 	if s.web, err = sqldb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
-	if err := server.UpToDate(ctx, money, s.store); err != nil {
+	if err := server.UpToDate(ctx, sqldb.Name(money), s.store); err != nil {
 		return err
 	}
-	return server.UpToDate(ctx, sessions, s.web)
+	return server.UpToDate(ctx, sqldb.Name(sessions), s.web)
 }
 
 // Handler is the public interface: pages and the shops' API.

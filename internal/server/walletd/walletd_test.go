@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +13,8 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/identity"
 	"github.com/kozamori/kozamori/internal/observe"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/web"
 	"github.com/kozamori/kozamori/internal/wire"
 )
@@ -138,18 +138,12 @@ func TestFromSignUpToLink(t *testing.T) {
 
 	// Who she is, and what opens anything, stands in no log and in no file in clear.
 	said := map[string]string{"the log": h.log.String(), "the audit log": h.audit.String()}
-	for _, pattern := range []string{"money.db*", "web.db*"} {
-		paths, err := filepath.Glob(filepath.Join(h.server.cfg.Data.Dir, pattern))
-		if err != nil || len(paths) == 0 {
-			t.Fatal(paths, err)
+	for _, place := range Places(h.server.cfg) {
+		text := pgtest.Contents(t, place)
+		if len(text) == 0 {
+			t.Fatalf("nothing lies in %s", sqldb.Name(place))
 		}
-		for _, path := range paths {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			said[filepath.Base(path)] = string(text)
-		}
+		said[sqldb.Name(place)] = string(text)
 	}
 	secrets := []string{state, "hanako@example.jp", "サトウ", "819011112222", "30901234562", "1985-04-01", asked.RS}
 	for name, value := range v.cookies {

@@ -30,7 +30,7 @@ func putLink(ctx context.Context, tx *sqldb.Tx, w bank.PutLink) error {
 	res, err := tx.ExecContext(ctx, `
 		UPDATE link SET request = $3, pending = $4, since = $5, state = $6, reason = $7, device = $8, per_debit = $9, per_day = $10,
 			per_month = $11, proof = $12, confirmed = $13, valid_us = $14, consented_us = $15, waits_us = $16, activated_us = $17,
-			ended_us = $18, seq = $19, version = $2 + 1
+			ended_us = $18, seq = $19, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		l.ID, w.IfVersion, l.Request, l.Pending, l.Since, l.State, l.Reason, string(device), l.Limits.PerDebit, l.Limits.Per24h,
 		l.Limits.Per30Days, l.Proof, l.Confirmed, us(l.Valid), us(l.ConsentedAt), us(l.WaitsUntil), us(l.ActivatedAt),

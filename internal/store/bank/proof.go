@@ -22,7 +22,7 @@ func putProof(ctx context.Context, tx *sqldb.Tx, w bank.PutProof) error {
 	}
 	res, err := tx.ExecContext(ctx, `
 		UPDATE proof SET code_hash = $3, code_until_us = $4, codes_asked = $5, tries = $6, challenge = $7, window_us = $8,
-			window_until_us = $9, kind = $10, proved_us = $11, spent_us = $12, version = $2 + 1
+			window_until_us = $9, kind = $10, proved_us = $11, spent_us = $12, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		p.ID, w.IfVersion, p.CodeHash, us(p.CodeUntil), p.CodesAsked, p.Tries, p.Challenge, us(p.WindowAt), us(p.Until), p.Kind, us(p.ProvedAt), us(p.SpentAt))
 	return conditional("putProof", res, err)

@@ -31,7 +31,7 @@ func putRequest(ctx context.Context, tx *sqldb.Tx, w bank.PutRequest) error {
 	res, err := tx.ExecContext(ctx, `
 		UPDATE link_request SET state = $3, ended = $4, sealed = $5, session = $6, account = $7, holder = $8, proof = $9, proved = $10,
 			pin_tries = $11, code_hash = $12, link = $13, opened_us = $14, consented_us = $15, redeemed_us = $16, answered_us = $17,
-			ended_us = $18, version = $2 + 1
+			ended_us = $18, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		r.ID, w.IfVersion, r.State, r.Ended, r.Sealed, r.Session, r.Account, r.Holder, r.Proof, r.Proved,
 		r.PINTries, r.CodeHash, r.Link, us(r.OpenedAt), us(r.ConsentedAt), us(r.RedeemedAt), us(r.AnsweredAt), us(r.EndedAt))

@@ -22,7 +22,7 @@ const statementLines = `
 
 // Lines implements bank.StatementStore.
 func (s *Store) Lines(ctx context.Context, svc id.Service, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT kind, debit, link, amount, at_us, receipt FROM (`+statementLines+`)
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT kind, debit, link, amount, at_us, receipt FROM (`+statementLines+`) AS lines
 		WHERE debit > $4 ORDER BY debit, kind LIMIT $5`, svc, us(from), us(to), after, n)
 	lines, err := list("Lines", rows, err, func(row scanner) (wire.StatementLine, error) {
 		var l wire.StatementLine
@@ -40,7 +40,7 @@ func (s *Store) Lines(ctx context.Context, svc id.Service, from, to time.Time, a
 // Total implements bank.StatementStore.
 func (s *Store) Total(ctx context.Context, svc id.Service, from, to time.Time) (t wire.StatementTotal, err error) {
 	err = s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(amount) FILTER (WHERE kind = 'debit'), 0),
-		COALESCE(SUM(amount) FILTER (WHERE kind = 'reversal'), 0) FROM (`+statementLines+`)`, svc, us(from), us(to)).
+		COALESCE(SUM(amount) FILTER (WHERE kind = 'reversal'), 0) FROM (`+statementLines+`) AS lines`, svc, us(from), us(to)).
 		Scan(&t.Lines, &t.Debits, &t.Reversals)
 	return t, readErr("Total", err)
 }
@@ -70,7 +70,7 @@ func putPage(ctx context.Context, tx *sqldb.Tx, w bank.PutPage) error {
 		return fault.New(fault.Conflict, "store.bank.putPage", fmt.Errorf("%s is settled", p.Day))
 	}
 	if p.N > 1 {
-		res, err := tx.ExecContext(ctx, `UPDATE statement_page SET n = n WHERE service = $1 AND day = $2 AND n = $3 - 1 AND upto_debit = $4 AND $4 <> ''`,
+		res, err := tx.ExecContext(ctx, `UPDATE statement_page SET n = n WHERE service = $1 AND day = $2 AND n + 1 = $3 AND upto_debit = $4 AND $4 <> ''`,
 			p.Service, p.Day, p.N, p.After)
 		if err := conditional("putPage", res, err); err != nil {
 			return err
@@ -98,7 +98,7 @@ func putBreaks(ctx context.Context, tx *sqldb.Tx, p bank.StatementPage, found []
 			INSERT INTO break (service, day, debit, kind, what, ours, theirs, owner, found_us, cleared_us)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
 			ON CONFLICT (service, day, debit, kind) DO UPDATE SET what = $5, ours = $6, theirs = $7, cleared_us = 0,
-				found_us = CASE cleared_us WHEN $10 THEN found_us ELSE $9 END`,
+				found_us = CASE break.cleared_us WHEN $10 THEN break.found_us ELSE $9 END`,
 			b.Service, b.Day, b.Debit, b.Kind, b.What, b.Ours, b.Theirs, b.Owner, us(b.FoundAt), us(p.At)); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-// Package bank keeps one bank in one SQLite file: its ledger, deposit accounts, link requests, links, proofs,
+// Package bank keeps one bank in one file or schema: its ledger, deposit accounts, link requests, links, proofs,
 // evidence and debits, and the outbox that is written in the same commits.
 package bank
 
@@ -18,7 +18,7 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Store is a bank's file.
+// Store is a bank's tables.
 type Store struct {
 	db     *sqldb.DB
 	chain  bank.Chain
@@ -28,7 +28,7 @@ type Store struct {
 
 var _ bank.Store = (*Store)(nil)
 
-// Open opens or creates a bank's file and applies no migration: Migrate and Pending do and tell. The sealer's
+// Open opens or creates a bank's tables, in a file or a schema as sqldb.Open, and applies no migration: Migrate and Pending do and tell. The sealer's
 // key must lie outside the file; chain signs the evidence.
 func Open(path string, sealer outbox.Sealer, chain bank.Chain) (*Store, error) {
 	db, err := sqldb.OpenAsIs(path, ledgersql.Migrations(), outboxsql.Migrations(), sqldb.Source{Name: "bank", FS: files})
@@ -66,9 +66,6 @@ func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
 // apply writes the rows of both halves of the bank, and outbox messages.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, rows []ledger.Write) error {
 	for _, row := range rows {
-		if a, ok := row.(bank.Abandon); ok {
-			return a.Why
-		}
 		if m, ok := row.(outbox.Message); ok {
 			if err := s.outbox.Insert(ctx, tx, m); err != nil {
 				return err

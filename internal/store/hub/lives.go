@@ -12,8 +12,10 @@ import (
 func (s *Store) MarkRead(ctx context.Context, service id.Service, seq int64) (read int64, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		return broken("MarkRead", tx.QueryRowContext(ctx, `INSERT INTO event_marks (service, read, forgotten)
-			SELECT $1, min($2, COALESCE(MAX(seq), 0)), 0 FROM events WHERE service = $1
-			ON CONFLICT (service) DO UPDATE SET read = max(event_marks.read, excluded.read)
+			SELECT $1, CASE WHEN $2 < last THEN $2 ELSE last END, 0 FROM (
+				SELECT COALESCE(MAX(seq), 0) AS last FROM events WHERE service = $1) AS known
+			WHERE true
+			ON CONFLICT (service) DO UPDATE SET read = CASE WHEN event_marks.read < excluded.read THEN excluded.read ELSE event_marks.read END
 			RETURNING read`, service, seq).Scan(&read))
 	})
 	return read, err
@@ -21,16 +23,16 @@ func (s *Store) MarkRead(ctx context.Context, service id.Service, seq int64) (re
 
 // ForgetRequests implements hub.Store.
 func (s *Store) ForgetRequests(ctx context.Context, before time.Time, n int) (int, error) {
-	return s.remove(ctx, "ForgetRequests", `UPDATE requests SET redirect_uri = '', authorization_url = '', sealed = x'',
+	return s.remove(ctx, "ForgetRequests", `UPDATE requests SET redirect_uri = '', authorization_url = '', sealed = $3,
 		stage = CASE stage WHEN 'linked' THEN 'linked' ELSE 'ended' END
-		WHERE request IN (SELECT request FROM requests WHERE redirect_uri <> '' AND created_us < ? ORDER BY created_us LIMIT ?)`,
-		micros(before), n)
+		WHERE request IN (SELECT request FROM requests WHERE redirect_uri <> '' AND created_us < $1 ORDER BY created_us LIMIT $2)`,
+		micros(before), n, []byte{})
 }
 
 // ForgetActs implements hub.Store.
 func (s *Store) ForgetActs(ctx context.Context, before time.Time, n int) (int, error) {
 	return s.remove(ctx, "ForgetActs", `DELETE FROM acts WHERE id IN (SELECT id FROM acts
-		WHERE at_us < ? AND at_us NOT IN (SELECT at_us FROM suspensions) ORDER BY id LIMIT ?)`, micros(before), n)
+		WHERE at_us < $1 AND at_us NOT IN (SELECT at_us FROM suspensions) ORDER BY id LIMIT $2)`, micros(before), n)
 }
 
 func (s *Store) remove(ctx context.Context, op, query string, args ...any) (n int, err error) {
@@ -78,7 +80,7 @@ type mark struct {
 func (m mark) forget(ctx context.Context, tx *sqldb.Tx, before int64, n int) (took int, err error) {
 	type event struct{ seq, at int64 }
 	oldest, err := list(ctx, tx, "ForgetEvents", func(r scanner) (e event, err error) { return e, r.Scan(&e.seq, &e.at) },
-		`SELECT seq, at_us FROM events WHERE service = ? AND seq <= ? ORDER BY seq LIMIT ?`, m.service, m.read, n)
+		`SELECT seq, at_us FROM events WHERE service = $1 AND seq <= $2 ORDER BY seq LIMIT $3`, m.service, m.read, n)
 	if err != nil {
 		return 0, err
 	}
@@ -89,9 +91,9 @@ func (m mark) forget(ctx context.Context, tx *sqldb.Tx, before int64, n int) (to
 		return 0, nil
 	}
 	last := oldest[took-1].seq
-	if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE service = ? AND seq <= ?`, m.service, last); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE service = $1 AND seq <= $2`, m.service, last); err != nil {
 		return 0, broken("ForgetEvents", err)
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE event_marks SET forgotten = ? WHERE service = ?`, last, m.service)
+	_, err = tx.ExecContext(ctx, `UPDATE event_marks SET forgotten = $1 WHERE service = $2`, last, m.service)
 	return took, broken("ForgetEvents", err)
 }

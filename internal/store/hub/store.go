@@ -1,4 +1,4 @@
-// Package hub keeps the hub's rules' state in SQLite: what is suspended is read in the transaction that depends on it.
+// Package hub keeps the hub's rules' state: what is suspended is read in the transaction that depends on it.
 package hub
 
 import (
@@ -19,7 +19,7 @@ var migrations embed.FS
 // Source is the hub's tables.
 var Source = sqldb.Source{Name: "hub", FS: migrations}
 
-// Store is hub.Store over one SQLite file.
+// Store is hub.Store over one file or schema.
 type Store struct{ db *sqldb.DB }
 
 // New makes the store over an open database.
@@ -81,7 +81,7 @@ func (s *Store) Acts(ctx context.Context, n int) ([]hub.Act, error) {
 		err = r.Scan(&at, &a.By, &a.What, &a.Why)
 		a.At = clock.FromMicros(at)
 		return a, err
-	}, `SELECT at_us, by_whom, what, why FROM acts ORDER BY id DESC LIMIT ?`, n)
+	}, `SELECT at_us, by_whom, what, why FROM acts ORDER BY id DESC LIMIT $1`, n)
 }
 
 // Events lists a service's events after seq, oldest first.
@@ -91,7 +91,7 @@ func (s *Store) Events(ctx context.Context, service id.Service, after int64, n i
 		err = r.Scan(&e.Service, &e.Seq, &e.Key, &e.Report, &at)
 		e.At = clock.FromMicros(at)
 		return e, err
-	}, `SELECT service, seq, once, report, at_us FROM events WHERE service = ? AND seq > ? ORDER BY seq LIMIT ?`, service, after, n)
+	}, `SELECT service, seq, once, report, at_us FROM events WHERE service = $1 AND seq > $2 ORDER BY seq LIMIT $3`, service, after, n)
 }
 
 const linkColumns = `link, service, issuer, request, pseudonym, state, seq, sealed, updated_us`
@@ -109,19 +109,19 @@ func (s *Store) LinkByID(ctx context.Context, l id.Link) (hub.Link, bool, error)
 }
 
 func link(ctx context.Context, q querier, l id.Link) (hub.Link, bool, error) {
-	return one("Link", q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM links WHERE link = ?`, l), scanLink)
+	return one("Link", q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM links WHERE link = $1`, l), scanLink)
 }
 
 // LinksOf lists the links of one account of a bank, by a pseudonym.
 func (s *Store) LinksOf(ctx context.Context, issuer id.Issuer, p id.Pseudonym) ([]hub.Link, error) {
 	return list(ctx, s.db.Read(), "LinksOf", scanLink,
-		`SELECT `+linkColumns+` FROM links WHERE issuer = ? AND pseudonym = ? ORDER BY link`, issuer, p)
+		`SELECT `+linkColumns+` FROM links WHERE issuer = $1 AND pseudonym = $2 ORDER BY link`, issuer, p)
 }
 
 // Links lists the links that changed last.
 func (s *Store) Links(ctx context.Context, n int) ([]hub.Link, error) {
 	return list(ctx, s.db.Read(), "Links", scanLink,
-		`SELECT `+linkColumns+` FROM links ORDER BY updated_us DESC, link LIMIT ?`, n)
+		`SELECT `+linkColumns+` FROM links ORDER BY updated_us DESC, link LIMIT $1`, n)
 }
 
 const debitColumns = `service, debit, issuer, link, order_hash, outcome, sent_us, answered_us`
@@ -139,7 +139,7 @@ func scanDebit(r scanner) (d hub.Debit, err error) {
 // Debits lists the debits routed last.
 func (s *Store) Debits(ctx context.Context, n int) ([]hub.Debit, error) {
 	return list(ctx, s.db.Read(), "Debits", scanDebit,
-		`SELECT `+debitColumns+` FROM debits ORDER BY sent_us DESC, debit LIMIT ?`, n)
+		`SELECT `+debitColumns+` FROM debits ORDER BY sent_us DESC, debit LIMIT $1`, n)
 }
 
 var micros = sqldb.Micros // a moment as it is stored

@@ -57,16 +57,24 @@ type books struct {
 
 func openAt(t testing.TB, where string) *books {
 	t.Helper()
-	db, err := sqldb.Open(where, ledgersql.Migrations(), suite)
+	b, err := tryOpen(where)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := b.db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &books{ledgersql.New(db, apply), db}
+	return b
+}
+
+func tryOpen(where string) (*books, error) {
+	db, err := sqldb.Open(where, ledgersql.Migrations(), suite)
+	if err != nil {
+		return nil, err
+	}
+	return &books{ledgersql.New(db, apply), db}, nil
 }
 
 func apply(ctx context.Context, tx *sqldb.Tx, writes []ledger.Write) error {

@@ -4,19 +4,21 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/store/outboxsql"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
 // A destination that never answers fills its own places and holds up nobody else, however much waits for it (L8).
-func TestSilentDestination(t *testing.T) {
-	b := newBox(t)
+func TestSilentDestination(t *testing.T) { pgtest.Both(t, testSilentDestination) }
+
+func testSilentDestination(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	var all []outbox.Message
 	for i := range 200 {
 		all = append(all, outbox.Message{ID: fmt.Sprint("order ", i), Kind: "order", To: "bank A", Key: fmt.Sprint("c", i)})
@@ -53,8 +55,10 @@ func TestSilentDestination(t *testing.T) {
 }
 
 // Due gives every lane its own share, in the order of all.
-func TestDueByLane(t *testing.T) {
-	b := newBox(t)
+func TestDueByLane(t *testing.T) { pgtest.Both(t, testDueByLane) }
+
+func testDueByLane(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	b.insert(
 		outbox.Message{ID: "1", Kind: "k", To: "z"}, outbox.Message{ID: "2", Kind: "k", To: "z"}, outbox.Message{ID: "3", Kind: "k", To: "z"},
 		outbox.Message{ID: "4", Kind: "k"}, outbox.Message{ID: "5", Kind: "j", To: "a", Due: began.Add(-1)}, outbox.Message{ID: "6", Kind: "k"},
@@ -67,12 +71,14 @@ func TestDueByLane(t *testing.T) {
 }
 
 // A file from before has its messages in the lanes of their kinds.
-func TestMessagesOfBefore(t *testing.T) {
+func TestMessagesOfBefore(t *testing.T) { pgtest.Both(t, testMessagesOfBefore) }
+
+func testMessagesOfBefore(t *testing.T, place func() string) {
 	first, err := fs.ReadFile(outboxsql.Migrations().FS, "migrations/00001_outbox.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "old.db")
+	path := place()
 	old := sqldb.Source{Name: "outbox", FS: fstest.MapFS{"migrations/00001_outbox.sql": &fstest.MapFile{Data: first}}}
 	db, err := sqldb.Open(path, old)
 	if err != nil {
@@ -80,7 +86,7 @@ func TestMessagesOfBefore(t *testing.T) {
 	}
 	err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`INSERT INTO outbox_messages (id, kind, key, sealed, due_us, attempts)
-			VALUES ('1', 'mail', 'a', x'00', 0, 2), ('2', 'mail', 'a', x'00', 0, 0), ('3', 'sms', '', x'00', 0, 0)`)
+			VALUES ('1', 'mail', 'a', $1, 0, 2), ('2', 'mail', 'a', $1, 0, 0), ('3', 'sms', '', $1, 0, 0)`, []byte{0})
 		return err
 	})
 	if err != nil {

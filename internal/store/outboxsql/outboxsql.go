@@ -1,12 +1,10 @@
-// Package outboxsql keeps an outbox in the SQLite file whose commits it belongs to. No payload is ever
-// written in clear.
+// Package outboxsql keeps an outbox beside the tables whose commits it belongs to. No payload is ever written in clear.
 package outboxsql
 
 import (
 	"cmp"
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -153,13 +151,11 @@ func (s *Store) Settle(ctx context.Context, done []string, again []outbox.Retry)
 	if len(done)+len(again) == 0 {
 		return nil
 	}
-	list, err := json.Marshal(append([]string{}, done...))
-	if err != nil {
-		return fault.New(fault.Internal, "outboxsql.Settle", err)
-	}
-	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox_messages WHERE id IN (SELECT value FROM json_each($1))`, string(list)); err != nil {
-			return err
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, message := range done {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM outbox_messages WHERE id = $1`, message); err != nil {
+				return err
+			}
 		}
 		for _, r := range again {
 			_, err := tx.ExecContext(ctx, `UPDATE outbox_messages SET due_us = $2, attempts = $3 WHERE id = $1`,

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +17,7 @@ import (
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/store/outboxsql"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
@@ -37,9 +36,9 @@ type box struct {
 	now time.Time
 }
 
-func newBox(t testing.TB) *box {
+func newBox(t testing.TB, place string) *box {
 	t.Helper()
-	b := &box{t: t, path: filepath.Join(t.TempDir(), "outbox.db"), now: began}
+	b := &box{t: t, path: place, now: began}
 	sealer, err := outbox.NewSealer(bytes.Repeat([]byte{7}, outbox.KeySize))
 	if err != nil {
 		t.Fatal(err)
@@ -127,8 +126,10 @@ func (b *box) empty() {
 	}
 }
 
-func TestDue(t *testing.T) {
-	b := newBox(t)
+func TestDue(t *testing.T) { pgtest.Both(t, testDue) }
+
+func testDue(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	b.insert(
 		outbox.Message{ID: "a1", Kind: "k", Key: "a", Payload: []byte("first")},
 		outbox.Message{ID: "a2", Kind: "k", Key: "a"},
@@ -156,8 +157,10 @@ func TestDue(t *testing.T) {
 }
 
 // A message is true only if its transaction commits, and its id is taken once.
-func TestInsert(t *testing.T) {
-	b := newBox(t)
+func TestInsert(t *testing.T) { pgtest.Both(t, testInsert) }
+
+func testInsert(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	cause := errors.New("not true after all")
 	err := b.db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		if err := b.Insert(t.Context(), tx, outbox.Message{ID: "lost", Kind: "k"}); err != nil {
@@ -181,17 +184,13 @@ func TestInsert(t *testing.T) {
 }
 
 // No byte of a payload lies readable in the file, and rows cannot be swapped.
-func TestSealed(t *testing.T) {
-	b := newBox(t)
+func TestSealed(t *testing.T) { pgtest.Both(t, testSealed) }
+
+func testSealed(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	b.insert(outbox.Message{ID: "1", Kind: "k", Payload: []byte("code 492817")}, outbox.Message{ID: "2", Kind: "k", Payload: []byte("other")})
-	for _, path := range []string{b.path, b.path + "-wal"} {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(content, []byte("492817")) {
-			t.Errorf("%s holds the code", filepath.Base(path))
-		}
+	if all := pgtest.Contents(t, b.path); len(all) == 0 || bytes.Contains(all, []byte("492817")) {
+		t.Errorf("the code lies in %d bytes", len(all))
 	}
 	err := b.db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`UPDATE outbox_messages SET sealed = (SELECT sealed FROM outbox_messages WHERE id = '1') WHERE id = '2'`)
@@ -217,8 +216,10 @@ func TestSealed(t *testing.T) {
 }
 
 // Messages of one key arrive in order, whatever fails in between; those of others do not wait for them.
-func TestRunnerOrder(t *testing.T) {
-	b := newBox(t)
+func TestRunnerOrder(t *testing.T) { pgtest.Both(t, testRunnerOrder) }
+
+func testRunnerOrder(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	var mu sync.Mutex
 	arrived := map[string][]string{}
 	tries, most, running := 0, 0, 0
@@ -296,8 +297,10 @@ func (f *failures) wait(t *testing.T, n int) []string {
 	}
 }
 
-func TestRunnerFailures(t *testing.T) {
-	b := newBox(t)
+func TestRunnerFailures(t *testing.T) { pgtest.Both(t, testRunnerFailures) }
+
+func testRunnerFailures(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	var told failures
 	later := began.Add(time.Hour)
 	stop := b.run(outbox.Options{
@@ -356,8 +359,10 @@ func (b *box) left() (list []string, err error) {
 }
 
 // What runs when the runner is stopped is waited for and written down; the rest is there for the next one.
-func TestRunnerStop(t *testing.T) {
-	b := newBox(t)
+func TestRunnerStop(t *testing.T) { pgtest.Both(t, testRunnerStop) }
+
+func testRunnerStop(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	inside := make(chan struct{})
 	stop := b.run(outbox.Options{
 		Parallel: 1,
@@ -374,8 +379,10 @@ func TestRunnerStop(t *testing.T) {
 }
 
 // Wake is faster than any poll.
-func TestRunnerWake(t *testing.T) {
-	b := newBox(t)
+func TestRunnerWake(t *testing.T) { pgtest.Both(t, testRunnerWake) }
+
+func testRunnerWake(t *testing.T, place func() string) {
+	b := newBox(t, place())
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan string, 1)
 	r := outbox.NewRunner(b, outbox.Options{
@@ -419,8 +426,10 @@ func (s *troubled) Settle(ctx context.Context, done []string, again []outbox.Ret
 }
 
 // A database out of order must not have a message delivered again and again.
-func TestRunnerTrouble(t *testing.T) {
-	b := &troubled{box: newBox(t)}
+func TestRunnerTrouble(t *testing.T) { pgtest.Both(t, testRunnerTrouble) }
+
+func testRunnerTrouble(t *testing.T, place func() string) {
+	b := &troubled{box: newBox(t, place())}
 	b.reads.Store(3)
 	b.writes.Store(5)
 	var told failures

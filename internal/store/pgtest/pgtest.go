@@ -21,8 +21,37 @@ import (
 	"time"
 )
 
-// OnPostgres says whether the tests of roles and servers, which need one engine, shall run on PostgreSQL this time.
+// OnPostgres says whether the tests of roles and servers, which need one engine, run on PostgreSQL this time.
 func OnPostgres() bool { return os.Getenv("KOZAMORI_TEST_POSTGRES") == "1" }
+
+// Both runs a test on both engines. A place is where tables can be made, as sqldb.Open takes it; each call gives
+// another, which nobody has used.
+func Both(t *testing.T, f func(t *testing.T, place func() string)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, func() string { return file(t) }) })
+	t.Run("postgres", func(t *testing.T) { f(t, func() string { return URL(t) }) })
+}
+
+// Place is where a test of a role makes its tables: a file, or with KOZAMORI_TEST_POSTGRES=1 a schema.
+func Place(t testing.TB) string {
+	t.Helper()
+	if OnPostgres() {
+		return URL(t)
+	}
+	return file(t)
+}
+
+// Store is what the configuration of a role names in a test: nothing, for files, or with KOZAMORI_TEST_POSTGRES=1 a
+// database.
+func Store(t testing.TB) string {
+	t.Helper()
+	if OnPostgres() {
+		return URL(t)
+	}
+	return ""
+}
+
+// file is a path that holds what would mean something in a URL.
+func file(t testing.TB) string { return filepath.Join(t.TempDir(), "a b?c#d%20&é銀.db") }
 
 var (
 	shared  = sync.OnceValues(func() (*Server, error) { return start(fast) })

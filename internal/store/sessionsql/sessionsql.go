@@ -1,5 +1,5 @@
-// Package sessionsql keeps browser sessions in a SQLite file apart from the money, so that no page view
-// waits for a commit of money or delays one.
+// Package sessionsql keeps browser sessions in a file or schema apart from the money, so that no page view waits for a
+// commit of money or delays one.
 package sessionsql
 
 import (
@@ -42,7 +42,7 @@ func broken(op string, err error) error {
 
 // FindCtx returns a session's data while it has not expired.
 func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = s.db.Read().QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = ? AND expires_us > ? AND length(data) > 0`,
+	err = s.db.Read().QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = $1 AND expires_us > $2 AND length(data) > 0`,
 		token, clock.Micros(clock.System())).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
@@ -54,7 +54,7 @@ func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found b
 // must not bring the session back.
 func (s *Store) CommitCtx(ctx context.Context, token string, data []byte, expires time.Time) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires_us) VALUES (?, ?, ?)
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires_us) VALUES ($1, $2, $3)
 			ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires_us = excluded.expires_us WHERE length(sessions.data) > 0`,
 			token, data, clock.Micros(expires))
 		return broken("Commit", err)
@@ -67,9 +67,9 @@ const endedFor = time.Hour
 // DeleteCtx ends a session for good: a row without data stands in its place for a while.
 func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires_us) VALUES (?, x'', ?)
-			ON CONFLICT (token) DO UPDATE SET data = x'', expires_us = excluded.expires_us`,
-			token, clock.Micros(clock.System().Add(endedFor)))
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token, data, expires_us) VALUES ($1, $2, $3)
+			ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires_us = excluded.expires_us`,
+			token, []byte{}, clock.Micros(clock.System().Add(endedFor)))
 		return broken("Delete", err)
 	})
 }
@@ -90,7 +90,7 @@ func (s *Store) Delete(token string) error { return s.DeleteCtx(context.Backgrou
 // Forget removes what has expired; a role calls it now and then.
 func (s *Store) Forget(ctx context.Context) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_us <= ?`, clock.Micros(clock.System()))
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_us <= $1`, clock.Micros(clock.System()))
 		return broken("Forget", err)
 	})
 }

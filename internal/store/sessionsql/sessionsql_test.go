@@ -1,17 +1,19 @@
 package sessionsql_test
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/store/sessionsql"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
-func TestSessionsEndAndAreForgotten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "web.db")
+func TestSessionsEndAndAreForgotten(t *testing.T) { pgtest.Both(t, testSessionsEndAndAreForgotten) }
+
+func testSessionsEndAndAreForgotten(t *testing.T, place func() string) {
+	path := place()
 	db, err := sqldb.Open(path, sessionsql.Source)
 	if err != nil {
 		t.Fatal(err)

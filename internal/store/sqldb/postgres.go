@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,44 +19,8 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 )
 
-// IsPostgres says whether tables are on a PostgreSQL server, as its URL, and not in a file.
-func IsPostgres(where string) bool {
-	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
-}
-
-// Name is where tables are, for logs and errors: a path as it is, a URL without its password.
-func Name(where string) string {
-	if !IsPostgres(where) {
-		return where
-	}
-	u, err := url.Parse(where)
-	if err != nil {
-		return "postgres://…"
-	}
-	shown := url.URL{Scheme: "postgres", Host: u.Host, Path: u.Path}
-	if user := u.User.Username(); user != "" {
-		shown.User = url.User(user)
-	}
-	if schema := u.Query().Get("search_path"); schema != "" {
-		shown.RawQuery = url.Values{"search_path": {schema}}.Encode()
-	}
-	return shown.String()
-}
-
-// InSchema is the URL of a schema of a database.
-func InSchema(where, schema string) (string, error) {
-	u, err := url.Parse(where)
-	if err != nil || !IsPostgres(where) {
-		return "", fault.New(fault.Invalid, "sqldb.InSchema", errors.New("not the URL of a PostgreSQL database"))
-	}
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String(), nil
-}
-
 // schemaName is what a search_path may be: one schema, written without quotes.
-var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,50}$`) // what Places adds fits into the 63 that a name may have
 
 // serverConfig reads a URL. Its errors tell nothing of it: it may hold a password.
 func serverConfig(where string) (*pgx.ConnConfig, error) {
@@ -108,14 +70,14 @@ func (db *DB) pool(most int, settings map[string]string) *sql.DB {
 	if settings == nil && cfg.ValidateConnect == nil { // of several hosts, the one that takes writes
 		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
+	pool := sql.OpenDB(connector{slots: places, Connector: stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
 		types := c.TypeMap()
 		types.TryWrapEncodePlanFuncs = append(types.TryWrapEncodePlanFuncs, boolAsInteger)
 		return nil
-	}))
+	}))})
 	pool.SetMaxOpenConns(most)
 	pool.SetMaxIdleConns(most)
-	pool.SetConnMaxIdleTime(time.Minute)
+	pool.SetConnMaxIdleTime(5 * time.Second) // others may want its place
 	return pool
 }
 
@@ -149,6 +111,21 @@ func (db *DB) migrator() *sql.DB {
 func hasSchema(ctx context.Context, pool *sql.DB) (there bool, err error) {
 	err = pool.QueryRowContext(ctx, `SELECT current_schema() IS NOT NULL`).Scan(&there)
 	return there, err
+}
+
+// Drop removes a schema with all its tables and what they hold. No program of a role does.
+func Drop(ctx context.Context, where string) error {
+	cfg, err := serverConfig(where)
+	if err != nil {
+		return fault.New(fault.Invalid, "sqldb.Drop", err)
+	}
+	db := &DB{engine: PostgreSQL, postgres: cfg}
+	pool := db.migrator()
+	_, err = pool.ExecContext(ctx, `DROP SCHEMA IF EXISTS "`+cfg.RuntimeParams["search_path"]+`" CASCADE`)
+	if err = errors.Join(err, pool.Close()); err != nil {
+		return fault.New(fault.Unavailable, "sqldb.Drop", fmt.Errorf("%s: %w", Name(where), err))
+	}
+	return nil
 }
 
 // makeSchema makes the schema of search_path where there is none.

@@ -3,7 +3,9 @@ package sqldb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,8 +146,7 @@ func TestPasswordsStayInside(t *testing.T) {
 	} {
 		_, err := sqldb.OpenAsIs(where)
 		_, failed := sqldb.Applied(context.Background(), where)
-		_, schema := sqldb.InSchema(where+"%zz", "x")
-		all := errors.Join(err, failed, schema)
+		all := errors.Join(err, failed, sqldb.CheckURL(where), sqldb.Drop(context.Background(), where))
 		if err == nil || failed == nil || strings.Contains(all.Error(), "hunter2") || strings.Contains(sqldb.Name(where), "hunter2") {
 			t.Errorf("%v, %s", all, sqldb.Name(where))
 		}
@@ -153,7 +154,81 @@ func TestPasswordsStayInside(t *testing.T) {
 	if name := sqldb.Name("postgresql://maru:hunter2@db.example:5433/emoney?search_path=wallet&sslmode=verify-full"); name != "postgres://maru@db.example:5433/emoney?search_path=wallet" {
 		t.Error(name)
 	}
-	if in, err := sqldb.InSchema("postgres://maru@db/emoney?sslmode=require", "hub"); err != nil || in != "postgres://maru@db/emoney?search_path=hub&sslmode=require" {
-		t.Errorf("%s, %v", in, err)
+}
+
+// A role's tables and its sessions are two files or two schemas, and those of another role are others.
+func TestPlaces(t *testing.T) {
+	for _, tt := range []struct {
+		where, role    string
+		which          []string
+		main, sessions string
+	}{
+		{"/var/lib/hub", "hub", nil, "/var/lib/hub/money.db", "/var/lib/hub/web.db"},
+		{"postgres://maru@db/emoney?sslmode=require", "hub", nil, "postgres://maru@db/emoney?search_path=hub&sslmode=require", "postgres://maru@db/emoney?search_path=hub_web&sslmode=require"},
+		{"postgres://db/emoney?search_path=wallet_maru", "wallet", nil, "postgres://db/emoney?search_path=wallet_maru", "postgres://db/emoney?search_path=wallet_maru_web"},
+		{"postgresql://db/emoney", "bank", []string{"0149"}, "postgresql://db/emoney?search_path=bank_0149", "postgresql://db/emoney?search_path=bank_0149_web"},
+	} {
+		main, sessions := sqldb.Places(tt.where, "money.db", tt.role, tt.which...)
+		if main != tt.main || sessions != tt.sessions || sqldb.IsPostgres(tt.where) && sqldb.CheckURL(tt.where) != nil {
+			t.Errorf("%s: %s, %s", tt.where, main, sessions)
+		}
 	}
+}
+
+// What is dropped is one schema, and it can be made anew.
+func TestDrop(t *testing.T) {
+	one, other := pgtest.URL(t), pgtest.URL(t)
+	kept := open(t, other, words)
+	if err := add(t.Context(), kept, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, one, words).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := sqldb.Drop(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if applied, err := sqldb.Applied(t.Context(), one); err != nil || len(applied) != 0 || count(t, kept) != 1 {
+		t.Errorf("%q, %v, %d rows of the other", applied, err, count(t, kept))
+	}
+	if n := count(t, open(t, one, words)); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// A process with more pools than places for connections goes on: nobody keeps one that another waits for.
+func TestMorePoolsThanConnections(t *testing.T) {
+	server := pgtest.Start(t)
+	var wg sync.WaitGroup
+	for i := range 80 {
+		wg.Go(func() {
+			db, err := sqldb.Open(server.URL(fmt.Sprint("bank_", i)), words)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer db.Close()
+			for n := range 3 {
+				if err := add(t.Context(), db, fmt.Sprint(n), 1); err != nil {
+					t.Error(err)
+				}
+				if got := count(t, db); got != n+1 {
+					t.Errorf("%d rows, want %d", got, n+1)
+				}
+			}
+			other, err := sqldb.Open(server.URL("shared"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer other.Close()
+			var most int
+			if err := other.Read().QueryRow(`SELECT COUNT(*) FROM pg_stat_activity WHERE backend_type = 'client backend'`).Scan(&most); err != nil || most > 60 {
+				t.Errorf("%d connections, %v", most, err)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -152,12 +152,24 @@ func (tx *Tx) runOnFile(ctx context.Context, b *Batch) error {
 	return nil
 }
 
+// orFail spares SQLite the copies of pages with which it could undo this statement alone: where one fails, the
+// transaction is given up.
+func orFail(query string) string {
+	query = strings.TrimSpace(query)
+	for _, verb := range []string{"INSERT ", "UPDATE "} {
+		if rest, ok := strings.CutPrefix(query, verb); ok {
+			return verb + "OR FAIL " + rest
+		}
+	}
+	return query
+}
+
 func (tx *Tx) runOne(ctx context.Context, s statement) error {
 	handle := hand(s.set)
 	defer takeBack(handle)
 	query := strings.ReplaceAll(s.query, "{set}", "sets($1) AS v")
 	if s.each == nil {
-		res, err := tx.ExecContext(ctx, query, handle)
+		res, err := tx.ExecContext(ctx, orFail(query), handle)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/kozamori/kozamori/internal/fault"
 )
@@ -141,8 +140,8 @@ func (tx *Tx) end() {
 // must neither keep the connection nor end the transaction. On SQLite it is a *fault.Error of kind Internal.
 func (tx *Tx) Postgres(f func(*pgx.Conn) error) error {
 	return tx.conn.Raw(func(c any) error {
-		if c, ok := c.(*stdlib.Conn); ok {
-			return f(c.Conn())
+		if c, ok := c.(*placed); ok {
+			return f(c.Conn.Conn())
 		}
 		return fault.New(fault.Internal, "sqldb.Postgres", errors.New("this is a SQLite file"))
 	})

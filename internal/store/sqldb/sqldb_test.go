@@ -31,12 +31,6 @@ var words = source("words", `CREATE TABLE words (w TEXT NOT NULL PRIMARY KEY, n 
 // oddPath holds what would mean something in a URL.
 func oddPath(t *testing.T) string { return filepath.Join(t.TempDir(), "a b?c#d%20&é銀.db") }
 
-// engines runs a test on both, each time with a place for tables that nobody has used.
-func engines(t *testing.T, f func(t *testing.T, place func() string)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, func() string { return oddPath(t) }) })
-	t.Run("postgres", func(t *testing.T) { f(t, func() string { return pgtest.URL(t) }) })
-}
-
 func open(t *testing.T, path string, sources ...sqldb.Source) *sqldb.DB {
 	t.Helper()
 	db, err := sqldb.Open(path, sources...)
@@ -87,7 +81,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestMigrations(t *testing.T) {
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		path := place()
 		if applied, err := sqldb.Applied(t.Context(), path); err != nil || len(applied) > 0 {
 			t.Errorf("applied before: %v, %v", applied, err)
@@ -147,7 +141,7 @@ func TestFilesArePrivate(t *testing.T) {
 }
 
 func TestAllOrNothing(t *testing.T) {
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		db := open(t, place(), words)
 		cause := errors.New("enough")
 		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
@@ -174,7 +168,7 @@ func TestAllOrNothing(t *testing.T) {
 
 // Many writers wait for each other instead of failing, and a reader neither waits nor sees half a commit.
 func TestConcurrency(t *testing.T) {
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		db := open(t, place(), words)
 		err := db.View(t.Context(), func(tx *sqldb.Tx) error {
 			var before, after int
@@ -211,7 +205,7 @@ func TestConcurrency(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		db := open(t, place(), words)
 		if err := db.Ready(t.Context()); err != nil {
 			t.Error(err)
@@ -249,7 +243,7 @@ func TestErrors(t *testing.T) {
 
 // A commit that a deferred constraint refuses is told apart from a statement that fails.
 func TestFailingCommit(t *testing.T) {
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		db := open(t, place(), source("family", `
 			CREATE TABLE parents (id INTEGER PRIMARY KEY);
 			CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);`))
@@ -277,7 +271,7 @@ func TestNoFolder(t *testing.T) {
 func TestValues(t *testing.T) {
 	type named string
 	type flag bool
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		db := open(t, place(), source("kinds", `CREATE TABLE kinds (
 			id INTEGER PRIMARY KEY, yes INTEGER NOT NULL CHECK (yes IN (0, 1)), no INTEGER NOT NULL, word TEXT NOT NULL, raw BLOB, empty BLOB NOT NULL DEFAULT x'') STRICT;
 			INSERT INTO kinds (yes, no, word, raw) VALUES (1, 0, 'x''INTEGER, TEXT', x'00ff');`))
@@ -316,7 +310,7 @@ func TestValues(t *testing.T) {
 
 // Two programs on the same tables write one after the other: what one has read stays true until it commits.
 func TestOneWriter(t *testing.T) {
-	engines(t, func(t *testing.T, place func() string) {
+	pgtest.Both(t, func(t *testing.T, place func() string) {
 		where := place()
 		both := []*sqldb.DB{open(t, where, words), open(t, where, words)}
 		if err := add(t.Context(), both[0], "n", 1); err != nil {

@@ -16,9 +16,18 @@ type model struct {
 	limits   map[ledger.LimitID]ledger.Limit
 	seen     []*event
 
-	// forgotten is, per limit or gate, the latest moment of a use that was older than every window (and a day more)
-	// when a later one came. At a moment at which it would count again, nothing passes.
-	forgotten map[string]time.Time
+	used map[string]*usage // by "limit …" and "gate …"
+}
+
+// usage is what was used of a limit or gate.
+type usage struct {
+	uses []*used
+	gone time.Time // the latest of those that were older than every window, and a day more, when another came
+}
+
+type used struct {
+	at     time.Time
+	amount money.Yen
 }
 
 // event is what stands under an id.
@@ -35,7 +44,7 @@ type event struct {
 func newModel() *model {
 	return &model{
 		accounts: map[ledger.AccountID]*ledger.Account{}, gates: map[ledger.GateID]ledger.Gate{}, limits: map[ledger.LimitID]ledger.Limit{},
-		forgotten: map[string]time.Time{},
+		used: map[string]*usage{},
 	}
 }
 
@@ -89,40 +98,73 @@ func (e *event) sum() (sum money.Yen) {
 // counts says whether the event counts against its limits, its gate and what it refunds.
 func (e *event) counts() bool { return e.moved() || e.waits() }
 
-func usesLimit(id ledger.LimitID) func(ledger.Move) bool {
-	return func(m ledger.Move) bool { return slices.Contains(m.Limits, id) }
+// meters are what a transfer uses, and how long each looks back.
+func meters(mv ledger.Move) map[string]time.Duration {
+	list := map[string]time.Duration{}
+	for _, l := range mv.Limits {
+		list["limit "+string(l)] = 30 * 24 * time.Hour
+	}
+	if mv.Gate != "" {
+		list["gate "+string(mv.Gate)] = 24 * time.Hour
+	}
+	return list
 }
 
-func usesGate(id ledger.GateID) func(ledger.Move) bool {
-	return func(m ledger.Move) bool { return m.Gate == id }
-}
-
-// used sums what counts at a moment of the events that meet a condition; what is the limit's or gate's name.
-func (m *model) used(at time.Time, window time.Duration, what string, of func(ledger.Move) bool) (sum money.Yen) {
-	if m.forgotten[what].After(at.Add(-window)) {
+// sumOf is what counts at a moment. Where one that is gone would count again, everything does.
+func (m *model) sumOf(meter string, at time.Time, window time.Duration) (sum money.Yen) {
+	u := m.used[meter]
+	if u == nil {
+		return 0
+	}
+	if u.gone.After(at.Add(-window)) {
 		return money.Max
 	}
-	for _, e := range m.seen {
-		if e.counts() && of(e.move) && e.result.At.After(at.Add(-window)) {
-			sum += e.sum()
+	for _, one := range u.uses {
+		if one.at.After(at.Add(-window)) {
+			sum += one.amount
 		}
 	}
 	return sum
 }
 
-// forget notes which uses are too old once e, the newest event, has come.
-func (m *model) forget(what string, longest time.Duration, of func(ledger.Move) bool) {
-	var newest time.Time
-	for _, e := range m.seen {
-		if e.counts() && of(e.move) && e.result.At.After(newest) {
-			newest = e.result.At
+// spend counts an amount, not before the latest that counts already.
+func (m *model) spend(mv ledger.Move, at time.Time) {
+	for meter, longest := range meters(mv) {
+		u := m.used[meter]
+		if u == nil {
+			u = &usage{}
+			m.used[meter] = u
 		}
+		date := at
+		for _, one := range u.uses {
+			if one.at.After(date) {
+				date = one.at
+			}
+		}
+		u.uses = append(u.uses, &used{date, mv.Sum()})
+		for _, one := range u.uses {
+			if !one.at.After(date.Add(-longest-24*time.Hour)) && one.amount > 0 {
+				one.amount = 0
+				if one.at.After(u.gone) {
+					u.gone = one.at
+				}
+			}
+		}
+		u.uses = slices.DeleteFunc(u.uses, func(one *used) bool { return one.amount == 0 })
 	}
-	for _, e := range m.seen {
-		old := !e.result.At.After(newest.Add(-longest - 24*time.Hour))
-		if e.counts() && of(e.move) && old && e.result.At.After(m.forgotten[what]) {
-			m.forgotten[what] = e.result.At
+}
+
+// giveBack takes an amount from the oldest uses that may hold it.
+func (m *model) giveBack(mv ledger.Move, at time.Time, amount money.Yen) {
+	for meter := range meters(mv) {
+		rest := amount
+		for _, one := range m.used[meter].uses {
+			if !one.at.Before(at) {
+				part := min(rest, one.amount)
+				one.amount, rest = one.amount-part, rest-part
+			}
 		}
+		m.used[meter].uses = slices.DeleteFunc(m.used[meter].uses, func(one *used) bool { return one.amount == 0 })
 	}
 }
 
@@ -243,6 +285,11 @@ func (m *model) end(at time.Time, id ledger.TransferID, how ledger.End, part []m
 		return r
 	}
 	e.end, e.ended, e.part = how, at, part
+	if back := e.move.Sum() - e.sum(); how == ledger.Posted && back > 0 {
+		m.giveBack(e.move, e.result.At, back)
+	} else if how == ledger.Voided {
+		m.giveBack(e.move, e.result.At, e.move.Sum())
+	}
 	return r
 }
 
@@ -262,12 +309,7 @@ func (m *model) transfer(at time.Time, mv ledger.Move, hold bool, until time.Tim
 		m.seen = append(m.seen, &event{move: mv, hold: hold, until: until, result: r})
 	}
 	if r.Outcome == ledger.Done {
-		for _, l := range mv.Limits {
-			m.forget("limit "+string(l), 30*24*time.Hour, usesLimit(l))
-		}
-		if mv.Gate != "" {
-			m.forget("gate "+string(mv.Gate), 24*time.Hour, usesGate(mv.Gate))
-		}
+		m.spend(mv, at)
 	}
 	r.Open = r.Outcome == ledger.Done && hold
 	return r
@@ -375,7 +417,7 @@ func (m *model) gate(at time.Time, mv ledger.Move) ledger.Result {
 	if g.Device != "" && mv.Device != g.Device {
 		return ledger.Result{Outcome: ledger.WrongDevice}
 	}
-	passed := m.used(at, 24*time.Hour, "gate "+string(g.ID), usesGate(g.ID))
+	passed := m.sumOf("gate "+string(g.ID), at, 24*time.Hour)
 	if !g.LimitedUntil.IsZero() && at.UnixMicro() < g.LimitedUntil.UnixMicro() && passed+mv.Sum() > g.LimitedCap {
 		return ledger.Result{Outcome: ledger.GateLimited, Until: g.LimitedUntil, Left: max(0, g.LimitedCap-passed)}
 	}
@@ -384,8 +426,8 @@ func (m *model) gate(at time.Time, mv ledger.Move) ledger.Result {
 
 func (m *model) limit(at time.Time, id ledger.LimitID, sum money.Yen) ledger.Result {
 	l := m.limits[id]
-	day := max(0, l.Day-m.used(at, 24*time.Hour, "limit "+string(id), usesLimit(id)))
-	month := max(0, l.Month-m.used(at, 30*24*time.Hour, "limit "+string(id), usesLimit(id)))
+	day := max(0, l.Day-m.sumOf("limit "+string(id), at, 24*time.Hour))
+	month := max(0, l.Month-m.sumOf("limit "+string(id), at, 30*24*time.Hour))
 	r := ledger.Result{Outcome: ledger.OverLimit, Limit: id, Left: min(l.Each, day, month)}
 	switch {
 	case sum > l.Each:

@@ -2,8 +2,8 @@ package wallet
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"database/sql"
+	"strings"
 
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
@@ -105,37 +105,33 @@ func putLink(ctx context.Context, tx *sqldb.Tx, w wallet.PutLink) error {
 
 // putChanges makes the link's open changes those it names.
 func putChanges(ctx context.Context, tx *sqldb.Tx, l wallet.Link) error {
-	list, err := json.Marshal(append([]string{}, l.Changes...))
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM link_changes WHERE link = $1`, l.ID); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM link_changes WHERE link = $1 AND change NOT IN (SELECT value FROM json_each($2))`, l.ID, list)
-	if err != nil {
-		return err
+	for _, change := range l.Changes {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO link_changes (link, change) VALUES ($1, $2) ON CONFLICT DO NOTHING`, l.ID, change); err != nil {
+			return err
+		}
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO link_changes (link, change) SELECT $1, value FROM json_each($2) WHERE true
-		ON CONFLICT DO NOTHING`, l.ID, list)
-	return err
+	return nil
 }
 
 const linkColumns = `link, request, subject, issuer, bank, name_ja, name_en, pseudonym, device, seq, reported, reason,
 	per_debit, per_day, per_month, receipt_us, cooling_us, limited_us, valid_us, end_requested,
 	report_jws, created_us, updated_us, version,
-	(SELECT json_group_array(change ORDER BY change) FROM link_changes AS c WHERE c.link = links.link)`
+	(SELECT string_agg(change, ' ' ORDER BY change) FROM link_changes AS c WHERE c.link = links.link)`
 
 func scanLink(r scanner) (wallet.Link, error) {
 	var l wallet.Link
 	var receipt, cooling, limited, valid, created, updated int64
-	var changes []byte
+	var changes sql.NullString // ids, which hold no space
 	err := r.Scan(&l.ID, &l.Request, &l.Subject, &l.Issuer, &l.Bank, &l.BankName, &l.BankNameEN, &l.Pseudonym, &l.Device,
 		&l.Seq, &l.Reported, &l.Reason, &l.Limits.PerDebit, &l.Limits.Per24h, &l.Limits.Per30Days, &receipt, &cooling, &limited,
 		&valid, &l.EndRequested, &l.Report, &created, &updated, &l.Version, &changes)
 	if err != nil {
 		return l, err
 	}
-	if err := json.Unmarshal(changes, &l.Changes); err != nil {
-		return l, fmt.Errorf("changes of link %s: %w", l.ID, err)
-	}
+	l.Changes = strings.Fields(changes.String)
 	l.UntilProof = limited < 0
 	l.ReceiptUntil, l.CoolingUntil, l.LimitedUntil, l.ValidUntil = moment(receipt), moment(cooling), moment(max(0, limited)), moment(valid)
 	l.CreatedAt, l.UpdatedAt = moment(created), moment(updated)

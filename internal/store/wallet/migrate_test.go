@@ -2,23 +2,22 @@ package wallet
 
 import (
 	"crypto/rand"
-	"database/sql"
-	"io/fs"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wallet"
 )
 
 // Statements that were exchanged before there were pages are kept: one page each, which does not count as compared
 // in today's way, so that the day is exchanged once more.
-func TestStatementsBecomePages(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "money.db")
+func TestStatementsBecomePages(t *testing.T) { pgtest.Both(t, testStatementsBecomePages) }
+
+func testStatementsBecomePages(t *testing.T, place func() string) {
+	path := place()
 	key := make([]byte, outbox.KeySize)
 	_, _ = rand.Read(key)
 	sealer, err := outbox.NewSealer(key)
@@ -36,24 +35,12 @@ func TestStatementsBecomePages(t *testing.T) {
 		must(err)
 		return s
 	}
-	must(open().Close())
-
-	db, err := sql.Open("sqlite", "file:"+path)
-	must(err)
-	later, err := fs.Glob(files, "migrations/001[1-9]*.sql") // from 00110, which made the pages
-	must(err)
-	slices.Reverse(later)
-	for _, name := range later {
-		text, err := files.ReadFile(name)
-		must(err)
-		_, down, _ := strings.Cut(string(text), "-- +goose Down")
-		_, err = db.ExecContext(t.Context(), down)
-		must(err)
-	}
-	_, err = db.ExecContext(t.Context(), `DELETE FROM migrated_wallet WHERE version_id >= 110;
-		INSERT INTO statements (issuer, day, provisional, ours_jws, theirs_jws, at_us) VALUES
+	db := before(t, path, "00110_statement_pages.sql")
+	must(db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`INSERT INTO statements (issuer, day, provisional, ours_jws, theirs_jws, at_us) VALUES
 			('https://bank', '2026-11-22', 0, 'ours', 'theirs', 7), ('https://bank', '2026-11-23', 1, 'ours so far', 'theirs so far', 8)`)
-	must(err)
+		return err
+	}))
 	must(db.Close())
 
 	s := open()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -13,6 +12,7 @@ import (
 	"github.com/kozamori/kozamori/internal/outbox"
 	"github.com/kozamori/kozamori/internal/store/ledgersql"
 	"github.com/kozamori/kozamori/internal/store/outboxsql"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wallet"
 )
@@ -41,8 +41,10 @@ func before(t *testing.T, path, migration string) *sqldb.DB {
 
 // A counter of open changes becomes the set of the messages that wait: what is open stays open, and a counter that
 // lost or kept one is put right (L9).
-func TestOpenChangesOfBefore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "money.db")
+func TestOpenChangesOfBefore(t *testing.T) { pgtest.Both(t, testOpenChangesOfBefore) }
+
+func testOpenChangesOfBefore(t *testing.T, place func() string) {
+	path := place()
 	key := make([]byte, outbox.KeySize)
 	_, _ = rand.Read(key)
 	sealer, err := outbox.NewSealer(key)

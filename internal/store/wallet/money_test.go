@@ -3,7 +3,6 @@ package wallet
 import (
 	"context"
 	"crypto/rand"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,11 +11,12 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wallet"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
-func openStore(t *testing.T) *Store {
+func openStore(t *testing.T, place string) *Store {
 	t.Helper()
 	key := make([]byte, outbox.KeySize)
 	_, _ = rand.Read(key)
@@ -24,7 +24,7 @@ func openStore(t *testing.T) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(filepath.Join(t.TempDir(), "money.db"), sealer)
+	s, err := Open(place, sealer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +48,10 @@ func askedCharge() wallet.Charge {
 }
 
 // A charge that changed since it was read is not written over, and nothing beside it is written either.
-func TestStaleChargeIsNotWritten(t *testing.T) {
-	s := openStore(t)
+func TestStaleChargeIsNotWritten(t *testing.T) { pgtest.Both(t, testStaleChargeIsNotWritten) }
+
+func testStaleChargeIsNotWritten(t *testing.T, place func() string) {
+	s := openStore(t, place())
 	c := askedCharge()
 	if err := s.Commit(t.Context(), wallet.PutCharge{Charge: c}); err != nil {
 		t.Fatal(err)
@@ -81,8 +83,10 @@ func TestStaleChargeIsNotWritten(t *testing.T) {
 }
 
 // Once the bank is asked about a charge, who read it before may not change it, and the page makes a new one.
-func TestAskingTheBankClosesAPage(t *testing.T) {
-	s := openStore(t)
+func TestAskingTheBankClosesAPage(t *testing.T) { pgtest.Both(t, testAskingTheBankClosesAPage) }
+
+func testAskingTheBankClosesAPage(t *testing.T, place func() string) {
+	s := openStore(t, place())
 	c := askedCharge()
 	if err := s.Commit(t.Context(), wallet.PutCharge{Charge: c}); err != nil {
 		t.Fatal(err)
@@ -115,8 +119,10 @@ func TestAskingTheBankClosesAPage(t *testing.T) {
 }
 
 // A code has one first presentation, and a newer code of the holder ends it.
-func TestPayCodeBurnsOnce(t *testing.T) {
-	s := openStore(t)
+func TestPayCodeBurnsOnce(t *testing.T) { pgtest.Both(t, testPayCodeBurnsOnce) }
+
+func testPayCodeBurnsOnce(t *testing.T, place func() string) {
+	s := openStore(t, place())
 	code := func(hash string) wallet.PayCode {
 		return wallet.PayCode{Hash: hash, Payment: wallet.PaymentID("pay_" + hash), Subject: "sub_1", MadeAt: at, ExpiresAt: at.Add(time.Minute)}
 	}
@@ -159,12 +165,9 @@ func TestPayCodeBurnsOnce(t *testing.T) {
 			t.Errorf("the code of a payment was forgotten: %v", err)
 		}
 	}
-	plan, err := all(t.Context(), s, "plan", func(r scanner) (line string, err error) {
-		var id, parent, unused int
-		return line, r.Scan(&id, &parent, &unused, &line)
-	}, `EXPLAIN QUERY PLAN SELECT hash FROM pay_codes WHERE burnt_by = '' AND expires_us < 1 ORDER BY expires_us LIMIT 2`)
-	if err != nil || len(plan) != 1 || !strings.Contains(plan[0], "pay_codes_unpresented") {
-		t.Errorf("forgetting reads more than it deletes: %q, %v", plan, err)
+	plan := pgtest.Plan(t, s.db, `SELECT hash FROM pay_codes WHERE burnt_by = '' AND expires_us < 1 ORDER BY expires_us LIMIT 2`)
+	if strings.Contains(plan, "SCAN") || !strings.Contains(plan, "pay_codes_unpresented") {
+		t.Errorf("forgetting reads more than it deletes: %q", plan)
 	}
 	idem := wallet.IdemKey{Client: "shop", Endpoint: "payments", Key: "k", BodyHash: "h"}
 	if err := s.Commit(t.Context(), wallet.PutIdem{Key: idem, Payment: "pay_b", At: at}); err != nil {
@@ -177,8 +180,10 @@ func TestPayCodeBurnsOnce(t *testing.T) {
 
 // A provisional exchange never takes the place of a final one; a page stands behind the one it follows, and what
 // followed that before goes.
-func TestFinalStatementStays(t *testing.T) {
-	s := openStore(t)
+func TestFinalStatementStays(t *testing.T) { pgtest.Both(t, testFinalStatementStays) }
+
+func testFinalStatementStays(t *testing.T, place func() string) {
+	s := openStore(t, place())
 	put := func(n int, after, upto id.Debit, provisional bool, ours string) error {
 		t.Helper()
 		return s.Commit(t.Context(), wallet.PutStatement{Page: wallet.StatementPage{Issuer: "https://bank", Day: "2026-11-23", N: n, After: after, Upto: upto,
@@ -235,8 +240,10 @@ func TestFinalStatementStays(t *testing.T) {
 }
 
 // Rows that nobody knows are refused with all that came with them.
-func TestUnknownRowRefusesTheCommit(t *testing.T) {
-	s := openStore(t)
+func TestUnknownRowRefusesTheCommit(t *testing.T) { pgtest.Both(t, testUnknownRowRefusesTheCommit) }
+
+func testUnknownRowRefusesTheCommit(t *testing.T, place func() string) {
+	s := openStore(t, place())
 	l := ledger.New(s.Books(), ledger.Options{})
 	defer l.Close()
 	c := askedCharge()

@@ -100,12 +100,12 @@ func (s *Store) History(ctx context.Context, sub id.Subject, before wallet.Curso
 		e.At = moment(at)
 		return e, err
 	}, `
-		SELECT * FROM (SELECT 'charge', debit AS id, agreed_us AS at_us, amount, state, reason, bank_ja, bank_en, '' AS shop FROM charges
-			WHERE subject = $1 AND order_hash <> '' AND ($2 = 0 OR (agreed_us, debit) < ($2, $3))
-			ORDER BY agreed_us DESC, debit DESC LIMIT $4)
+		SELECT * FROM (SELECT 'charge' AS kind, debit AS id, agreed_us AS at_us, amount, state, reason, bank_ja, bank_en, '' AS shop FROM charges
+			WHERE subject = $1 AND order_hash <> '' AND (CAST($2 AS BIGINT) = 0 OR (agreed_us, debit) < ($2, $3))
+			ORDER BY agreed_us DESC, debit DESC LIMIT $4) AS charged
 		UNION ALL
-		SELECT * FROM (SELECT 'payment', id, at_us, amount, state, reason, '', '', shop FROM payments
+		SELECT * FROM (SELECT 'payment' AS kind, id, at_us, amount, state, reason, '' AS bank_ja, '' AS bank_en, shop FROM payments
 			WHERE subject = $1 AND ($2 = 0 OR (at_us, id) < ($2, $3))
-			ORDER BY at_us DESC, id DESC LIMIT $4)
+			ORDER BY at_us DESC, id DESC LIMIT $4) AS paid
 		ORDER BY at_us DESC, id DESC LIMIT $4`, sub, us(before.At), before.ID, n)
 }

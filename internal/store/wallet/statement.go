@@ -20,7 +20,7 @@ func putStatement(ctx context.Context, tx *sqldb.Tx, p wallet.StatementPage) err
 	err := tx.QueryRowContext(ctx, `SELECT
 		EXISTS (SELECT 1 FROM settlements WHERE issuer = $1 AND day = $2),
 		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = $1 AND day = $2 AND provisional = 0),
-		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = $1 AND day = $2 AND n = $3 - 1 AND upto_debit = $4 AND provisional = $5)`,
+		EXISTS (SELECT 1 FROM statement_pages WHERE issuer = $1 AND day = $2 AND n + 1 = $3 AND upto_debit = $4 AND provisional = $5)`,
 		p.Issuer, p.Day, p.N, p.After, p.Provisional).Scan(&announced, &final, &follows)
 	switch {
 	case err != nil || announced || final && p.Provisional:
@@ -47,7 +47,7 @@ func (s *Store) StatementPage(ctx context.Context, issuer id.Issuer, day string,
 	o, t := &p.OurTotal, &p.TheirTotal
 	err := s.db.Read().QueryRowContext(ctx, `SELECT issuer, day, n, after_debit, upto_debit, provisional, ours_jws, theirs_jws, at_us,
 			our_lines, our_debits, our_reversals, their_lines, their_debits, their_reversals FROM statement_pages
-		WHERE issuer = $1 AND day = $2 AND ($3 = 0 OR n = $3) ORDER BY n DESC LIMIT 1`, issuer, day, n).
+		WHERE issuer = $1 AND day = $2 AND (n = $3 OR $3 = 0) ORDER BY n DESC LIMIT 1`, issuer, day, n).
 		Scan(&p.Issuer, &p.Day, &p.N, &p.After, &p.Upto, &p.Provisional, &p.Ours, &p.Theirs, &at,
 			&o.Lines, &o.Debits, &o.Reversals, &t.Lines, &t.Debits, &t.Reversals)
 	p.At = moment(at)
@@ -77,7 +77,7 @@ const statementLines = `
 func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to time.Time, after id.Debit, n int) ([]wire.StatementLine, error) {
 	lines, err := all(ctx, s, "StatementLines", func(r scanner) (l wire.StatementLine, err error) {
 		return l, r.Scan(&l.Kind, &l.Debit, &l.Link, &l.Amount, &l.BookedUs, &l.Receipt)
-	}, `SELECT kind, debit, link, amount, booked_us, receipt_hash FROM (`+statementLines+`) WHERE debit > $4 ORDER BY debit, kind LIMIT $5`,
+	}, `SELECT kind, debit, link, amount, booked_us, receipt_hash FROM (`+statementLines+`) AS lines WHERE debit > $4 ORDER BY debit, kind LIMIT $5`,
 		issuer, us(from), us(to), after, n)
 	if lines == nil {
 		lines = []wire.StatementLine{}
@@ -88,7 +88,7 @@ func (s *Store) StatementLines(ctx context.Context, issuer id.Issuer, from, to t
 // StatementTotal implements wallet.StatementStore.
 func (s *Store) StatementTotal(ctx context.Context, issuer id.Issuer, from, to time.Time) (t wire.StatementTotal, err error) {
 	err = s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(amount) FILTER (WHERE kind = 'debit'), 0),
-		COALESCE(SUM(amount) FILTER (WHERE kind = 'reversal'), 0) FROM (`+statementLines+`)`,
+		COALESCE(SUM(amount) FILTER (WHERE kind = 'reversal'), 0) FROM (`+statementLines+`) AS lines`,
 		issuer, us(from), us(to)).Scan(&t.Lines, &t.Debits, &t.Reversals)
 	return t, readErr("StatementTotal", err)
 }

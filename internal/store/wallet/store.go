@@ -1,4 +1,4 @@
-// Package wallet keeps a wallet in one SQLite file: its ledger, its people and links, its charges, and the
+// Package wallet keeps a wallet in one file or schema: its ledger, its people and links, its charges, and the
 // outbox that is written in the same commits. What says who somebody is, is sealed under a key outside the file.
 package wallet
 
@@ -20,7 +20,7 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Store is a wallet's file.
+// Store is a wallet's tables.
 type Store struct {
 	db     *sqldb.DB
 	sealer outbox.Sealer
@@ -30,7 +30,7 @@ type Store struct {
 
 var _ wallet.Store = (*Store)(nil)
 
-// Open opens or creates a wallet's file and applies no migration: Migrate and Pending do and tell. The sealer's
+// Open opens or creates a wallet's tables, in a file or a schema as sqldb.Open, and applies no migration: Migrate and Pending do and tell. The sealer's
 // key must lie outside the file.
 func Open(path string, sealer outbox.Sealer) (*Store, error) {
 	db, err := sqldb.OpenAsIs(path, ledgersql.Migrations(), outboxsql.Migrations(), sqldb.Source{Name: "wallet", FS: files})
@@ -106,7 +106,7 @@ func (s *Store) writePeople(ctx context.Context, tx *sqldb.Tx, row ledger.Write)
 	case wallet.PutLink:
 		return true, putLink(ctx, tx, w)
 	case wallet.PutEventsSeen:
-		_, err := tx.ExecContext(ctx, `UPDATE hub_events SET seen = max(seen, $1) WHERE one = 1`, w.Seq)
+		_, err := tx.ExecContext(ctx, `UPDATE hub_events SET seen = $1 WHERE one = 1 AND seen < $1`, w.Seq)
 		return true, err
 	}
 	return false, nil
