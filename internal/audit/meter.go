@@ -45,14 +45,14 @@ func (m *meter) in(window time.Duration, us int64) (sum money.Yen) {
 	return sum
 }
 
-// count adds a use; no window of this meter is longer than longest.
+// count adds a use at a moment, or at that of the latest use where that is later; no window of this meter is longer
+// than longest.
 func (m *meter) count(us int64, amount money.Yen, longest time.Duration) {
-	i := len(m.uses)
-	for i > 0 && m.uses[i-1].atUs > us {
-		i--
+	newest := us
+	if n := len(m.uses); n > 0 {
+		newest = max(newest, m.uses[n-1].atUs)
 	}
-	m.uses = slices.Insert(m.uses, i, counted{us, amount})
-	newest := m.uses[len(m.uses)-1].atUs
+	m.uses = append(m.uses, counted{newest, amount})
 	gone := 0
 	for m.uses[gone].atUs <= newest-(longest+slack).Microseconds() {
 		m.forgottenUs = max(m.forgottenUs, m.uses[gone].atUs)
