@@ -2,6 +2,7 @@ package sqldb_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,15 +20,15 @@ func TestBackup(t *testing.T) {
 	var wg sync.WaitGroup
 	before := 50
 	for n := range before {
-		if err := add(t.Context(), db, "word", n+1); err != nil {
+		if err := add(t.Context(), db, fmt.Sprint("word ", n), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wg.Go(func() {
 		for n := before; ctx.Err() == nil; n++ {
 			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
-				for range 2 { // always both
-					if _, err := tx.Exec(`INSERT INTO words (w, n) VALUES ('pair', $1)`, n); err != nil {
+				for _, w := range []string{"left", "right"} { // always both
+					if _, err := tx.Exec(`INSERT INTO words (w, n) VALUES ($1, 1)`, fmt.Sprint(w, n)); err != nil {
 						return err
 					}
 				}
