@@ -4,6 +4,8 @@
 package pgtest
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -123,13 +125,11 @@ func (s *Server) Stop(t testing.TB) {
 // Kill ends every process of the server at once, as if the machine had.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
-	pids, err := s.processes()
+	pids, err := s.killChildren()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // one that has just ended is no matter
-	}
+	_ = syscall.Kill(pids[0], syscall.SIGKILL)
 	s.Stop(t)
 	for _, pid := range pids { // the next server looks for processes that still have the memory of this one
 		for maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil && len(maps) > 0; maps, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) {
@@ -228,27 +228,51 @@ wait $server
 test "$told" = keep || rm -rf -- "$PWD"
 `
 
-// run starts the server and waits until it answers.
+// run starts the server and waits until it answers. A server that was killed leaves memory behind, which the next one
+// may find still in use for a moment: it is tried again.
 func (s *Server) run() error {
 	args := append([]string{"-c", watch, "watch", filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}, s.settings...)
-	s.watcher = s.command("/bin/sh", args...)
-	pipe, err := s.watcher.StdinPipe()
-	if err != nil {
-		return err
+	for range 100 {
+		before := s.tooEarly()
+		s.watcher = s.command("/bin/sh", args...)
+		pipe, err := s.watcher.StdinPipe()
+		if err != nil {
+			return err
+		}
+		if err := s.watcher.Start(); err != nil {
+			return err
+		}
+		s.lifeline = lifeline{pipe}
+		if again, err := s.answers(before); !again {
+			return err
+		}
+		if err := errors.Join(s.lifeline.Close(), s.watcher.Wait()); err != nil {
+			return err
+		}
 	}
-	if err := s.watcher.Start(); err != nil {
-		return err
-	}
-	s.lifeline = lifeline{pipe}
+	return errors.New("pgtest: the memory of the killed server stays in use")
+}
+
+// tooEarly counts the starts that found the memory of a killed server.
+func (s *Server) tooEarly() int {
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return bytes.Count(log, []byte("pre-existing shared memory block"))
+}
+
+// answers waits until a server answers, or was started too early.
+func (s *Server) answers(before int) (again bool, err error) {
 	for range 600 {
 		ready := s.command(filepath.Join(s.bin, "pg_isready"), "-q", "-h", s.dir)
 		if ready.Run() == nil {
-			return nil
+			return false, nil
+		}
+		if s.tooEarly() > before {
+			return true, nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-	return fmt.Errorf("pgtest: the server does not answer: %s", log)
+	return false, fmt.Errorf("pgtest: the server does not answer: %s", log)
 }
 
 // lifeline stops a server whose directory is kept.
@@ -261,8 +285,8 @@ func (l lifeline) Close() error {
 	return l.WriteCloser.Close()
 }
 
-// processes lists those of the server, its postmaster first.
-func (s *Server) processes() ([]int, error) {
+// killChildren stops the server where it stands, kills the processes it has made, and lists all, its postmaster first.
+func (s *Server) killChildren() ([]int, error) {
 	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
 		return nil, err
@@ -272,17 +296,32 @@ func (s *Server) processes() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
-	if err != nil {
+	if err := syscall.Kill(postmaster, syscall.SIGSTOP); err != nil { // it must not make another meanwhile
 		return nil, err
 	}
-	pids := []int{postmaster}
-	for _, c := range strings.Fields(string(children)) {
-		pid, err := strconv.Atoi(c)
+	for stat := ""; !strings.Contains(stat, ") T "); { // a stop is not at once
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", postmaster))
 		if err != nil {
 			return nil, err
 		}
-		pids = append(pids, pid)
+		stat = string(text)
+	}
+	pids := []int{postmaster}
+	for range 3 { // while children come and go the list is not reliable (proc(5)); dead ones stay in it until their parent looks
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(c)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(pids, pid) {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // one that has just ended is no matter
+				pids = append(pids, pid)
+			}
+		}
 	}
 	return pids, nil
 }
