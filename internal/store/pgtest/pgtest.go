@@ -131,8 +131,8 @@ func (s *Server) Kill(t testing.TB) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // one that has just ended is no matter
 	}
 	s.Stop(t)
-	for _, pid := range pids { // the next server looks for processes that still have the memory of this one
-		for maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil && len(maps) > 0; maps, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) {
+	for _, pid := range pids { // a server does not start while processes have the memory of the one before
+		for alive(pid) {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -144,6 +144,22 @@ func (s *Server) Restart(t testing.TB) {
 	if err := s.run(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Standby stops the server and starts it as one that only follows another: it takes no writes from then on.
+func (s *Server) Standby(t testing.TB) {
+	t.Helper()
+	s.Stop(t)
+	if err := os.WriteFile(filepath.Join(s.data(), "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(t)
+}
+
+// Either is the address of a schema at whichever of two servers takes writes.
+func Either(one, other *Server, schema string) string {
+	q := url.Values{"host": {one.dir + "," + other.dir}, "search_path": {schema}}
+	return "postgres://postgres@/postgres?" + q.Encode()
 }
 
 // start makes a cluster and runs its server.
@@ -261,7 +277,14 @@ func (l lifeline) Close() error {
 	return l.WriteCloser.Close()
 }
 
-// processes lists those of the server, its postmaster first.
+// alive says whether a process has not ended: one that has, and that nobody has taken note of, is a zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
+
+// processes lists those of the server, its postmaster first, which is held so that it starts no further ones.
 func (s *Server) processes() ([]int, error) {
 	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
@@ -270,6 +293,9 @@ func (s *Server) processes() ([]int, error) {
 	first, _, _ := strings.Cut(string(text), "\n")
 	postmaster, err := strconv.Atoi(first)
 	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Kill(postmaster, syscall.SIGSTOP); err != nil {
 		return nil, err
 	}
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
