@@ -22,6 +22,7 @@ func commands() []command {
 	return []command{
 		{"dev", "run wallets, hub and banks on this machine", runDev},
 		{"audit", "recompute the books of every role and compare them", runAudit},
+		{"bench", "measure, and compare with what the disk can do", runBench},
 		{"journey", "drive a running dev as people would, and check the books", runJourney},
 	}
 }

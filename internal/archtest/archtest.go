@@ -45,6 +45,7 @@ var may = map[string]string{
 	"store/hub":        "words rules sql wire hub",
 	"store/storetest":  "words rules",
 	"store/pgtest":     "store/sqldb", // a server for tests
+	"store/faultfs":    "",            // a disk that loses power, under SQLite, for tests
 
 	"wire":          "words",
 	"wire/wiretest": "words wire",
@@ -63,7 +64,9 @@ var may = map[string]string{
 	// The audit recomputes with code and SQL of its own: it may not see the rules, a role or its store.
 	"audit": "words wire keyfile store/sqldb",
 	// These see the roles from outside, over HTTP only.
-	"journey": "words wire observe", "lab": "words wire", "bench": "words wire",
+	"journey": "words wire observe", "lab": "words wire",
+	// bench measures the ledger in process, and the roles over HTTP.
+	"bench": "words wire ledger store/sqldb store/ledgersql",
 	// dev runs the real roles in one process; sim runs their rules in one.
 	"dev": "words rules serving program audit journey wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
 	"sim": "words rules sql wire wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
@@ -88,15 +91,16 @@ var programs = map[string]string{
 // of internal, or cmd/* for programs. Tests are free.
 var only = map[string]string{
 	"database/sql":       "store/* audit",
-	"modernc.org/sqlite": "store/sqldb audit",
+	"modernc.org/sqlite": "store/sqldb audit store/faultfs",
+	"modernc.org/libc":   "store/faultfs", // C's memory and calls, to stand between SQLite and the system's files
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev audit server/bankd store/sqldb store/pgtest cmd/*", // bankd makes a folder for each bank, sqldb private files, the audit looks what it may read
-	"os/exec":            "dev store/pgtest cmd/*",
+	"os":                 "config keyfile program dev audit server/bankd store/sqldb store/pgtest store/storetest cmd/*", // bankd makes a folder for each bank, sqldb private files, the audit looks what it may read, storetest kills a child of itself
+	"os/exec":            "dev store/pgtest store/storetest cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",
-	"math/rand/v2":       "sim lab bench store/storetest",
-	"unsafe":             "",
+	"math/rand/v2":       "sim lab bench store/storetest store/faultfs",
+	"unsafe":             "store/faultfs", // SQLite's file systems are C structures
 	"testing":            "wire/wiretest store/storetest store/pgtest",
 
 	"github.com/chromedp/chromedp":                          "",
@@ -202,7 +206,7 @@ var roles = []string{"wallet", "hub", "bank"}
 // foreign are folders and modules that no role's program may carry, however indirectly.
 var foreign = []string{
 	"internal/dev", "internal/journey", "internal/audit", "internal/lab", "internal/bench", "internal/sim", "internal/archtest",
-	"internal/wire/wiretest", "internal/store/storetest", "internal/store/pgtest", "cmd/",
+	"internal/wire/wiretest", "internal/store/storetest", "internal/store/pgtest", "internal/store/faultfs", "cmd/",
 }
 
 // foreignModules are test tools and servers for tests.

@@ -99,7 +99,7 @@ func look(ctx context.Context, dir string, now clock.Now) (Report, error) {
 	for _, w := range wallets {
 		r.Breaks = append(r.Breaks, w.openBreaks...)
 	}
-	r.Differences = append(r.Differences, pairs.found...)
+	r.Differences = append(r.Differences, pairs.all()...)
 	r.settle()
 	return r, nil
 }
@@ -128,9 +128,8 @@ func (r *Report) judge(c company, role string, at time.Time) {
 	f := finder{role: role}
 	c.check(&f, at)
 	t := c.totals()
-	t.Differences = len(f.found)
 	r.Books = append(r.Books, t)
-	r.Differences = append(r.Differences, f.found...)
+	r.Differences = append(r.Differences, f.all()...)
 }
 
 // read opens several files at once; the answers are in the order of the names.

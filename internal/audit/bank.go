@@ -95,14 +95,14 @@ func (d directory) readBank(ctx context.Context, code string) (*bankBooks, error
 	if b.signer, err = d.signer(filepath.Join("bank", code), code); err != nil {
 		return nil, err
 	}
-	err = readFile(ctx, filepath.Join(d.root, "data", "bank", code, "money.db"), b.read)
+	err = readTables(ctx, filepath.Join(d.root, "data", "bank", code, "money.db"), b.read)
 	b.issuer = b.claimedIssuer()
 	return b, err
 }
 
 func (b *bankBooks) read(r *reader) {
 	b.damage = damage(r)
-	b.books = readBooks(r)
+	b.books = readBooks(r, mostAtBank)
 	each(r, `SELECT id, closed_us FROM account`, func(a *depositor) []any { return []any{&a.id, &a.closedUs} },
 		func(a depositor) { b.depositors[a.id] = a })
 	each(r, `SELECT id, account, service, pseudonym, state, device, confirmed, activated_us FROM link`,
@@ -163,7 +163,7 @@ func (b *bankBooks) check(f *finder, now time.Time) {
 	for _, d := range b.damage {
 		f.add("money.db", "file", d, "an undamaged file", "damage")
 	}
-	b.books.check(f, func(string) limit { return mostAtBank })
+	b.books.check(f)
 	b.checkDepositors(f)
 	b.checkDebits(f, now)
 	b.checkReversals(f, now)
@@ -225,7 +225,7 @@ func (b *bankBooks) checkCash(f *finder) {
 			from, to = "deposit", "cash"
 		}
 		if len(t.legs) != 1 || t.hold || b.accounts[t.legs[0].debit].kind != from || b.accounts[t.legs[0].credit].kind != to || from == "" {
-			f.add("ledger_transfers", t.id, "a kind of transfer that a bank makes", "cash, a debit, a reversal or a settlement", t)
+			f.add(journalTable, t.key(), "a kind of transfer that a bank makes", "cash, a debit, a reversal or a settlement", t)
 		}
 	}
 }

@@ -10,9 +10,8 @@ import (
 )
 
 // checkDebits holds every debit against the ledger and its receipt, and every transfer of that kind against the
-// debits: a booked one has moved its amount once and is printed once, another one has moved nothing.
+// debits: a booked one has moved its amount once, another one has moved nothing.
 func (b *bankBooks) checkDebits(f *finder, now time.Time) {
-	printed := b.printed()
 	of := map[string]bool{}
 	for _, d := range b.debits {
 		key := d.service + "/" + string(d.id)
@@ -20,9 +19,6 @@ func (b *bankBooks) checkDebits(f *finder, now time.Time) {
 		if d.outcome == wire.Booked {
 			of[key] = true
 			b.checkBooked(f, d, t)
-			if n := printed[key]["deposit/"+d.account]; n != 1 {
-				f.add("debit", key, "lines in the passbook", 1, n)
-			}
 		} else if t == nil || t.done() || d.outcome == wire.Never && t.outcome != "buried" {
 			f.rule("M12", "debit", key, "what was "+string(d.outcome)+" can never be booked", "a refusal or tombstone in the ledger", t)
 		}
@@ -36,21 +32,9 @@ func (b *bankBooks) checkDebits(f *finder, now time.Time) {
 	}
 	for _, t := range b.ofKind("debit") {
 		if !of[t.id] {
-			f.rule("M8", "ledger_transfers", t.id, "a debit has a booked row with its receipt", "a row of debit", "none")
+			f.rule("M8", journalTable, t.key(), "a debit has a booked row with its receipt", "a row of debit", "none")
 		}
 	}
-}
-
-// printed counts the lines of each transfer by account.
-func (b *bankBooks) printed() map[string]map[string]int {
-	n := map[string]map[string]int{}
-	for _, l := range b.lines {
-		if n[l.transfer] == nil {
-			n[l.transfer] = map[string]int{}
-		}
-		n[l.transfer][l.account]++
-	}
-	return n
 }
 
 func (b *bankBooks) checkBooked(f *finder, d bankDebit, t *transfer) {
@@ -129,7 +113,7 @@ func (b *bankBooks) checkReversals(f *finder, now time.Time) {
 	}
 	for _, t := range b.ofKind("reversal") {
 		if !of[t.id] {
-			f.rule("M8", "ledger_transfers", t.id, "a reversal has its row with a receipt", "a row of reversal", "none")
+			f.rule("M8", journalTable, t.key(), "a reversal has its row with a receipt", "a row of reversal", "none")
 		}
 	}
 }

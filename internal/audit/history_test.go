@@ -40,7 +40,7 @@ func TestDebitsAreHeldAgainstTheEvidence(t *testing.T) {
 			}
 			w.agrees(t, true)
 			q := strings.NewReplacer("$link", string(p.link), "$acc", string(p.account))
-			alter(t, filepath.Join(w.dir, atBank), q.Replace(c.gate))
+			alter(t, filepath.Join(w.dir, atBank), q.Replace(c.gate), `UPDATE ledger_head SET token = 'another process'`)
 			alter(t, filepath.Join(w.dir, atWallet), `UPDATE links SET cooling_us = 1, limited_us = 1`)
 			debit := w.charge(p, c.amount, wallet.ChargeDone)
 			r, err := audit.Look(t.Context(), w.dir, w.now)

@@ -28,7 +28,7 @@ type hubDebit struct {
 
 func readHub(ctx context.Context, path string) (*hubBooks, error) {
 	h := &hubBooks{role: "hub", links: map[string]bool{}, gone: map[string]int64{}}
-	return h, readFile(ctx, path, func(r *reader) {
+	return h, readTables(ctx, path, func(r *reader) {
 		h.damage = damage(r)
 		h.events = list(r, `SELECT service, seq FROM events ORDER BY service, seq`, func(e *hubEvent) []any { return []any{&e.service, &e.seq} })
 		h.debits = list(r, `SELECT service, debit, link, outcome, answered_us FROM debits ORDER BY service, debit`, func(d *hubDebit) []any {

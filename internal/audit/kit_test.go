@@ -380,12 +380,19 @@ func (w *world) live() (h history) {
 	return h
 }
 
-// alter runs statements on a file behind everybody's back, checks and all.
-func alter(t testing.TB, path string, statements ...string) {
+// opened opens a file without any check.
+func opened(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	must(t, err)
 	db.SetMaxOpenConns(1)
+	return db
+}
+
+// alter runs statements on a file behind everybody's back, checks and all.
+func alter(t testing.TB, path string, statements ...string) {
+	t.Helper()
+	db := opened(t, path)
 	for _, s := range append([]string{`PRAGMA ignore_check_constraints = ON`, `PRAGMA foreign_keys = OFF`}, statements...) {
 		res, err := db.Exec(s)
 		if err != nil {

@@ -45,6 +45,9 @@ type Books struct {
 	Signatures  int     `json:"signatures"` // verified
 	Sums        []Total `json:"sums"`
 	Differences int     `json:"differences"`
+
+	// First is the difference that was met first: in the order of the journal, then table by table.
+	First *Difference `json:"first,omitempty"`
 }
 
 // Total is the sum of the balances of one kind of account.
@@ -102,6 +105,8 @@ type Difference struct {
 	Rule     string `json:"rule,omitempty"` // of the requirements
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
+
+	nth int // in the order of being met
 }
 
 // same says whether two looks saw the same difference; what was found may have moved on meanwhile.
@@ -123,6 +128,7 @@ func (r *Report) settle() {
 	r.Agrees = len(r.Differences) == 0
 	for i := range r.Books {
 		r.Books[i].Differences = r.count(r.Books[i].Role, "")
+		r.Books[i].First = r.first(r.Books[i].Role)
 	}
 	for i := range r.Pairs {
 		p := &r.Pairs[i]
@@ -133,6 +139,16 @@ func (r *Report) settle() {
 	if r.Differences == nil {
 		r.Differences = []Difference{}
 	}
+}
+
+// first is the difference of a role that was met first.
+func (r *Report) first(role string) (first *Difference) {
+	for i := range r.Differences {
+		if d := &r.Differences[i]; d.Role == role && (first == nil || d.nth < first.nth) {
+			first = d
+		}
+	}
+	return first
 }
 
 // count counts the differences of a role, of one day where day is not "".
@@ -151,8 +167,12 @@ func (p Pair) role() string { return p.Service + " ↔ " + p.Bank }
 type finder struct {
 	role     string
 	found    []Difference
+	more     int // that are not named
 	verified int // signatures
 }
+
+// mostNamed bounds the differences that are named of one role.
+const mostNamed = 1000
 
 // add notes a difference. expected and found are printed as %v.
 func (f *finder) add(table, id, what string, expected, found any) {
@@ -161,9 +181,26 @@ func (f *finder) add(table, id, what string, expected, found any) {
 
 // rule is add with the id of the rule that is broken.
 func (f *finder) rule(rule, table, id, what string, expected, found any) {
-	f.found = append(f.found, Difference{
-		Role: f.role, Table: table, ID: id, What: what, Rule: rule, Expected: short(expected), Found: short(found),
-	})
+	f.note(Difference{Role: f.role, Table: table, ID: id, What: what, Rule: rule, Expected: short(expected), Found: short(found)})
+}
+
+// note is rule of a difference that is made.
+func (f *finder) note(d Difference) {
+	if len(f.found) >= mostNamed {
+		f.more++
+		return
+	}
+	d.nth = len(f.found)
+	f.found = append(f.found, d)
+}
+
+// all lists what was found; beyond so many it says only how many there are.
+func (f *finder) all() []Difference {
+	if f.more == 0 {
+		return f.found
+	}
+	return append(f.found, Difference{Role: f.role, Table: "all", ID: "more", What: "differences that are not named",
+		Expected: "0", Found: fmt.Sprint(f.more), nth: len(f.found)})
 }
 
 // equal notes a difference where two values are not the same.
@@ -229,6 +266,9 @@ func (r Report) printBooks(p *printer) {
 		}
 		if len(sums) > 0 {
 			p.line("               %s yen; together 0", strings.Join(sums, ", "))
+		}
+		if d := b.First; d != nil {
+			p.line("               first %s %s: %s", d.Table, d.ID, d.What)
 		}
 	}
 	if idle > 0 {

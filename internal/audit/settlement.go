@@ -52,7 +52,7 @@ func (b *bankBooks) checkPaid(f *finder, now time.Time) {
 	}
 	for _, t := range b.ofKind("settlement") {
 		if !of[t.id] {
-			f.rule("M8", "ledger_transfers", t.id, "a settlement has its row", "a row of settlement", "none")
+			f.rule("M8", journalTable, t.key(), "a settlement has its row", "a row of settlement", "none")
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (w *walletBooks) checkSettlements(f *finder, now time.Time) {
 	}
 	for _, t := range w.ofKind("settled") {
 		if !of[t.id] {
-			f.rule("M8", "ledger_transfers", t.id, "an arrival has its row", "a row of settlements", "none")
+			f.rule("M8", journalTable, t.key(), "an arrival has its row", "a row of settlements", "none")
 		}
 	}
 	for _, a := range sorted(w.accounts) {

@@ -85,7 +85,7 @@ func (d directory) readWallet(ctx context.Context, service string) (*walletBooks
 	if w.signer, err = d.signer(service, service); err != nil {
 		return nil, err
 	}
-	if err := readFile(ctx, filepath.Join(d.root, "data", service, "money.db"), w.read); err != nil {
+	if err := readTables(ctx, filepath.Join(d.root, "data", service, "money.db"), w.read); err != nil {
 		return nil, err
 	}
 	for issuer, code := range w.codeOf {
@@ -100,7 +100,7 @@ func (d directory) readWallet(ctx context.Context, service string) (*walletBooks
 
 func (w *walletBooks) read(r *reader) {
 	w.damage = damage(r)
-	w.books = readBooks(r)
+	w.books = readBooks(r, mostAtWallet)
 	w.readPeople(r)
 	w.charges = list(r, `SELECT debit, subject, link, issuer, amount, account, state, agreed_us, order_jws, order_hash, receipt_jws, receipt_hash,
 		rule, reason, booked_us FROM charges ORDER BY debit`, func(c *charge) []any {
@@ -161,7 +161,7 @@ func (w *walletBooks) check(f *finder, now time.Time) {
 	for _, d := range w.damage {
 		f.add("money.db", "file", d, "an undamaged file", "damage")
 	}
-	w.books.check(f, func(string) limit { return mostAtWallet })
+	w.books.check(f)
 	w.checkHolders(f)
 	w.checkLinks(f, now)
 	w.checkCharges(f, now)

@@ -46,7 +46,7 @@ func (w *walletBooks) checkCharges(f *finder, now time.Time) {
 	}
 	for _, t := range w.ofKind("charge") {
 		if !known[t.id] {
-			f.rule("M12", "ledger_transfers", t.id, "a charge's hold has its row", "a row of charges", "none")
+			f.rule("M12", journalTable, t.key(), "a charge's hold has its row", "a row of charges", "none")
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (w *walletBooks) checkReversals(f *finder, now time.Time) {
 	}
 	for _, t := range append(w.ofKind("reversing"), w.ofKind("reversal")...) {
 		if !known[strings.TrimPrefix(t.id, "reverse/")] {
-			f.add("ledger_transfers", t.id, "a reversal has its row", "a row of reversals", "none")
+			f.add(journalTable, t.key(), "a reversal has its row", "a row of reversals", "none")
 		}
 	}
 }
@@ -222,7 +222,7 @@ func (w *walletBooks) checkPayments(f *finder) {
 	}
 	for _, t := range w.ofKind("payment") {
 		if !known[t.id] {
-			f.add("ledger_transfers", t.id, "a payment has its row", "a row of payments", "none")
+			f.add(journalTable, t.key(), "a payment has its row", "a row of payments", "none")
 		}
 	}
 	for _, a := range sorted(w.accounts) {
@@ -260,10 +260,10 @@ func (w *walletBooks) checkKinds(f *finder) {
 		case "matured":
 			sub, _, _ := strings.Cut(strings.TrimPrefix(t.legs0().debit, "maturing/"), "/")
 			if t.hold || len(t.legs) != 1 || !strings.HasPrefix(t.legs[0].debit, "maturing/") || t.legs[0].credit != "available/"+sub {
-				f.rule("M10", "ledger_transfers", t.id, "maturing money becomes available to its holder", "maturing → available of one holder", t)
+				f.rule("M10", journalTable, t.key(), "maturing money becomes available to its holder", "maturing → available of one holder", t)
 			}
 		default:
-			f.add("ledger_transfers", t.id, "a kind of transfer that a wallet makes", "charge, payment, matured, reversing, reversal, settled", t)
+			f.add(journalTable, t.key(), "a kind of transfer that a wallet makes", "charge, payment, matured, reversing, reversal, settled", t)
 		}
 	}
 }

@@ -50,8 +50,7 @@ type Service struct {
 // Store is all that a bank keeps beside the ledger's own tables, in the same file as they.
 type Store interface {
 	// Commit writes rows in one transaction: all or none. A row whose condition (IfVersion, a unique key)
-	// does not hold is fault.Conflict; an Abandon is its own error. The same row types may stand in a
-	// ledger.Request's Then.
+	// does not hold is fault.Conflict. The same row types may stand in a ledger.Request's Then.
 	Commit(ctx context.Context, rows ...ledger.Write) error
 	// Forget deletes, of each sort of row that has a life (KeepProofs and the like), at most so many that have
 	// outlived it, and says how many it deleted in all.

@@ -296,7 +296,7 @@ func TestRequestsStandOrFallTogether(t *testing.T) {
 		_, err := w.Core.SubmitAll(t.Context(), []ledger.Request{
 			{At: w.time, Do: ledger.SetGate{Gate: shut, IfVersion: g.Version}},
 			{At: w.time, Do: ledger.SetGate{Gate: shut, IfVersion: 77}, Then: func(res ledger.Result) []ledger.Write {
-				return []ledger.Write{bank.Abandon{Why: fault.New(fault.Conflict, "test", errCrashed)}}
+				return []ledger.Write{ledger.Abandon{Why: fault.New(fault.Conflict, "test", errCrashed)}}
 			}},
 		})
 		if fault.Of(err) != fault.Conflict || !errors.Is(err, errCrashed) {

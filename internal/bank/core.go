@@ -16,7 +16,7 @@ import (
 //     its Then returns are committed with it, or neither is (M1, M2, M13).
 //   - A transfer id is done at most once for ever, and a final refusal stays one.
 //   - Requests that were submitted together are decided in their order and committed together: where one of
-//     their rows is an Abandon, or cannot be written, nothing of the whole call is done.
+//     their rows is a ledger.Abandon, or cannot be written, nothing of the whole call is done.
 type Core interface {
 	// Submit decides one request; the error is for back-pressure or a failing store, never a refusal.
 	Submit(ctx context.Context, req ledger.Request) (ledger.Result, error)

@@ -9,10 +9,6 @@ import (
 	"github.com/kozamori/kozamori/internal/ledger"
 )
 
-// Abandon is a Write that no store writes: the commit of the call it stands in fails with Why, and nothing
-// of that call is done. It is how several requests to the core stand or fall together.
-type Abandon struct{ Why error }
-
 // attempts is how often a change is decided again because somebody else changed the same meanwhile.
 const attempts = 20
 
@@ -52,7 +48,7 @@ func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) er
 		whole[i] = r
 		whole[i].Then = func(res ledger.Result) []ledger.Write {
 			if why := refused(op, res); why != nil {
-				return []ledger.Write{Abandon{why}}
+				return []ledger.Write{ledger.Abandon{Why: why}}
 			}
 			if r.Then == nil {
 				return nil
@@ -67,7 +63,7 @@ func (b *Bank) submit(ctx context.Context, op string, reqs ...ledger.Request) er
 			if asked = 0; all { // a core may decide the call anew
 				return nil
 			}
-			return []ledger.Write{Abandon{fault.New(fault.Conflict, op, errMoved)}}
+			return []ledger.Write{ledger.Abandon{Why: fault.New(fault.Conflict, op, errMoved)}}
 		}})
 	}
 	results, err := b.Core.SubmitAll(ctx, whole)

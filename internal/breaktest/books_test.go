@@ -103,7 +103,7 @@ func walletBooks(t testing.TB, dir string, s id.Service) books {
 	db := database(t, dir, string(s), "money.db")
 	return books{
 		entries: readEntries(t, db, `SELECT c.debit, c.link, c.amount, c.state, c.rule, c.account,
-			(SELECT count(*) FROM ledger_ends e WHERE e.transfer = c.debit AND e.how = 'posted') FROM charges c`),
+			(SELECT count(*) FROM ledger_entries e JOIN ledger_entries p ON p.about = e.seq AND p.act = 3 WHERE e.id = c.debit) FROM charges c`),
 		balance: money.Yen(number(t, db, `SELECT sum(balance) FROM ledger_accounts WHERE kind IN ('receivable', 'settled')`)),
 	}
 }
@@ -114,10 +114,10 @@ func bankBooks(t testing.TB, dir string, bank id.Bank, s id.Service) books {
 	db := database(t, dir, "bank", string(bank), "money.db")
 	return books{
 		entries: readEntries(t, db, `SELECT d.id, d.link, d.amount, CASE WHEN d.reversed_us > 0 THEN 'reversed' ELSE d.outcome END, d.rule, d.account,
-			(SELECT count(*) FROM ledger_transfers t JOIN ledger_legs g ON g.transfer = t.id
-			 WHERE t.id = d.service || '/' || d.id AND t.outcome = 'done') FROM debit d WHERE d.service = ?`, s),
-		balance: money.Yen(number(t, db, `SELECT balance - (SELECT coalesce(sum(amount), 0) FROM ledger_lines WHERE account = id AND kind = 'settlement')
-			FROM ledger_accounts WHERE id = ?`, "service/"+string(s))),
+			(SELECT count(*) FROM ledger_entries e WHERE e.id = d.service || '/' || d.id AND e.act = 1) FROM debit d WHERE d.service = ?`, s),
+		balance: money.Yen(number(t, db, `SELECT balance - (SELECT coalesce(sum(CASE WHEN e.debit = a.num THEN -e.amount ELSE e.amount END), 0)
+			FROM ledger_entries e WHERE a.num IN (e.debit, e.credit) AND e.act = 1 AND e.kind = 'settlement')
+			FROM ledger_accounts a WHERE id = ?`, "service/"+string(s))),
 	}
 }
 

@@ -225,3 +225,37 @@ func TestRoleRefusesRows(t *testing.T) {
 	}
 	check(t, m, 0)
 }
+
+// A call that gives itself up is not done at all, and takes nobody of its batch along: the batch is not tried in halves.
+func TestAbandon(t *testing.T) {
+	m, l := books(t, ledger.Options{})
+	commits := 0
+	release := blocked(t, l)
+	m.Fail = func(ledger.Commit) (bool, error) { commits++; return true, nil }
+	why := fault.New(fault.Conflict, "test", errors.New("given up"))
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			first, second := pay(fmt.Sprint(i), 1), pay(fmt.Sprint(i, "b"), 1)
+			if i == 5 {
+				second.Then = func(ledger.Result) []ledger.Write {
+					return []ledger.Write{storetest.Row("lost"), ledger.Abandon{Why: why}}
+				}
+			}
+			_, err := l.SubmitAll(t.Context(), []ledger.Request{first, second})
+			if i == 5 && !errors.Is(err, why) || i != 5 && err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	for l.Waiting() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	a, err := m.Account(t.Context(), "to")
+	rows, _ := m.Rows(t.Context())
+	if err != nil || a.Balance != 18 || len(rows) != 18 || commits != 1 {
+		t.Errorf("%+v, %v, %d rows, %d commits", a, err, len(rows), commits)
+	}
+}

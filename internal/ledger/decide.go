@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,15 +14,7 @@ import (
 // Decide answers the requests one after the other, each upon what the ones before it changed. It leaves the
 // state as it is and reads no clock: the same state and requests always give the same answers.
 func Decide(state *State, reqs []Request) ([]Result, *Changes) {
-	d := &decider{
-		old: state,
-		now: &State{
-			Accounts: maps.Clone(state.Accounts), Transfers: maps.Clone(state.Transfers),
-			Gates: maps.Clone(state.Gates), Limits: maps.Clone(state.Limits),
-			LimitUses: cloneUses(state.LimitUses), GateUses: cloneUses(state.GateUses),
-		},
-		c: &Changes{},
-	}
+	d := newDecider(state, len(reqs))
 	results := make([]Result, len(reqs))
 	for i, r := range reqs {
 		results[i] = d.decide(moment(r.At), r.Do)
@@ -32,18 +23,60 @@ func Decide(state *State, reqs []Request) ([]Result, *Changes) {
 	return results, d.c
 }
 
-// decider is the state while a batch is decided, and what it changed so far.
+// decider is a state while a batch is decided: the old rows, and over them those that are new.
 type decider struct {
-	old, now *State
-	c        *Changes
+	old       *State
+	accounts  map[AccountID]*AccountRow
+	transfers map[TransferID]*TransferRow
+	gates     map[GateID]*GateRow
+	limits    map[LimitID]*LimitRow
+	fates     map[int64]TransferID
+	last      int64 // the number of the last entry
+	c         *Changes
 }
 
-func cloneUses[K comparable](uses map[K][]Use) map[K][]Use {
-	c := maps.Clone(uses)
-	for k, u := range c {
-		c[k] = slices.Clip(u) // so that an append copies and never writes into the caller's array
+func newDecider(state *State, requests int) *decider {
+	return &decider{
+		old:      state,
+		accounts: make(map[AccountID]*AccountRow, 2*requests), transfers: make(map[TransferID]*TransferRow, requests),
+		gates: map[GateID]*GateRow{}, limits: map[LimitID]*LimitRow{}, fates: map[int64]TransferID{},
+		last: state.Head.Last,
+		c:    &Changes{Entries: make([]Entry, 0, requests), Names: make([]Name, 0, requests), Closed: state.Head.Closed},
 	}
-	return c
+}
+
+// over is what an id is now: the new row, or the old one.
+func over[K comparable, V any](now, old map[K]*V, id K) (*V, bool) {
+	if v, ok := now[id]; ok {
+		return v, true
+	}
+	v, ok := old[id]
+	return v, ok
+}
+
+func (d *decider) account(id AccountID) (*AccountRow, bool) {
+	return over(d.accounts, d.old.Accounts, id)
+}
+
+func (d *decider) transferOf(id TransferID) (*TransferRow, bool) {
+	return over(d.transfers, d.old.Transfers, id)
+}
+func (d *decider) gate(id GateID) (*GateRow, bool)    { return over(d.gates, d.old.Gates, id) }
+func (d *decider) limit(id LimitID) (*LimitRow, bool) { return over(d.limits, d.old.Limits, id) }
+
+// own is a row that may be written into: the batch's copy of it.
+func own[K comparable, V any](now, old map[K]*V, id K) *V {
+	v, ok := now[id]
+	if !ok {
+		have, there := old[id]
+		if !there {
+			panic(fmt.Sprintf("ledger: the store did not load %v", id))
+		}
+		row := *have
+		v = &row
+		now[id] = v
+	}
+	return v
 }
 
 // moment is a time as the books keep it.
@@ -53,6 +86,20 @@ func moment(t time.Time) time.Time {
 	}
 	return t.UTC().Truncate(time.Microsecond)
 }
+
+// enter appends an entry to the journal and returns its number.
+func (d *decider) enter(e Entry) int64 {
+	d.last++
+	e.Seq = d.last
+	if e.At.After(d.c.Closed) {
+		d.c.Closed = e.At
+	}
+	d.c.Entries = append(d.c.Entries, e)
+	return e.Seq
+}
+
+// name makes a new name found.
+func (d *decider) name(k Key, num int64) { d.c.Names = append(d.c.Names, Name{k, num}) }
 
 func (d *decider) decide(at time.Time, do Action) Result {
 	if _, note := do.(Note); note {
@@ -64,10 +111,8 @@ func (d *decider) decide(at time.Time, do Action) Result {
 	switch do := do.(type) {
 	case Open:
 		return d.open(at, do.Account)
-	case Bound:
-		return d.bound(at, do)
-	case Freeze:
-		return d.freeze(at, do)
+	case Bound, Freeze, Close:
+		return d.settle(at, do)
 	case SetGate:
 		return d.setGate(at, do)
 	case SetLimit:
@@ -75,13 +120,13 @@ func (d *decider) decide(at time.Time, do Action) Result {
 	case Tighten:
 		return d.tighten(at, do.Limit)
 	case Move:
-		return d.transfer(at, do, false)
+		return d.transfer(at, do, nil)
 	case Hold:
-		return d.transfer(at, do.Move, true)
+		return d.transfer(at, do.Move, &do)
 	case Post:
-		return d.end(at, do.ID, Posted)
+		return d.post(at, do)
 	case Void:
-		return d.end(at, do.ID, Voided)
+		return d.void(at, do.ID)
 	case Bury:
 		return d.bury(at, do.ID)
 	}
@@ -92,84 +137,86 @@ func (d *decider) open(at time.Time, a Account) Result {
 	if !validID(a.ID) || !isText(a.Kind, MaxID) || !validBounds(a.Floor, a.Ceiling) || a.Floor > 0 || a.Ceiling < 0 {
 		return Result{Outcome: Overflow, At: at, Account: a.ID}
 	}
-	if have, ok := d.now.Accounts[a.ID]; ok {
+	if have, ok := d.account(a.ID); ok {
 		if have.Kind == a.Kind && have.Floor == a.Floor && have.Ceiling == a.Ceiling {
 			return Result{Outcome: Done, Repeated: true, At: at}
 		}
 		return Result{Outcome: Mismatch, At: at, Account: a.ID}
 	}
-	d.put(Account{
-		ID: a.ID, Kind: a.Kind, Floor: a.Floor, Ceiling: a.Ceiling,
-		FrozenIn: a.FrozenIn, FrozenOut: a.FrozenOut,
-	})
+	a = Account{ID: a.ID, Kind: a.Kind, Floor: a.Floor, Ceiling: a.Ceiling, FrozenIn: a.FrozenIn, FrozenOut: a.FrozenOut}
+	num := d.enter(Entry{Act: ActOpen, At: at, ID: string(a.ID), Detail: a.detail()})
+	d.name(KeyOf(a.ID), num)
+	d.accounts[a.ID] = &AccountRow{Account: a, Num: num}
 	return Result{Outcome: Done, At: at}
 }
 
-func (d *decider) bound(at time.Time, b Bound) Result {
-	if !validBounds(b.Floor, b.Ceiling) {
-		return Result{Outcome: Overflow, At: at, Account: b.Account}
+func (a Account) detail() string {
+	return detail(AccountDetail{Kind: a.Kind, Floor: a.Floor, Ceiling: a.Ceiling, In: a.FrozenIn, Out: a.FrozenOut, Closed: a.Closed})
+}
+
+// settle changes a setting of an account.
+func (d *decider) settle(at time.Time, do Action) Result {
+	var id AccountID
+	var change func(*Account)
+	switch do := do.(type) {
+	case Bound:
+		if !validBounds(do.Floor, do.Ceiling) {
+			return Result{Outcome: Overflow, At: at, Account: do.Account}
+		}
+		id, change = do.Account, func(a *Account) { a.Floor, a.Ceiling = do.Floor, do.Ceiling }
+	case Freeze:
+		id, change = do.Account, func(a *Account) { a.FrozenIn, a.FrozenOut = do.In, do.Out }
+	case Close:
+		id, change = do.Account, func(a *Account) { a.Closed = true }
 	}
-	a, ok := d.now.Accounts[b.Account]
+	row, ok := d.account(id)
 	if !ok {
-		return Result{Outcome: Unknown, At: at, Account: b.Account, Reason: "account"}
+		return Result{Outcome: Unknown, At: at, Account: id, Reason: "account"}
 	}
-	if a.Floor != b.Floor || a.Ceiling != b.Ceiling {
-		a.Floor, a.Ceiling = b.Floor, b.Ceiling
-		d.put(a)
+	now := row.Account
+	change(&now)
+	switch {
+	case now == row.Account:
+		return Result{Outcome: Done, Repeated: now.Closed, At: at}
+	case row.Closed:
+		return Result{Outcome: Closed, At: at, Account: id}
+	case now.Closed && (now.Balance != 0 || now.HeldIn != 0 || now.HeldOut != 0):
+		return Result{Outcome: NotEmpty, At: at, Account: id, Left: now.Balance}
 	}
+	d.enter(Entry{Act: ActBound, At: at, Of: row.Num, Detail: now.detail()})
+	own(d.accounts, d.old.Accounts, id).Account = now
 	return Result{Outcome: Done, At: at}
 }
 
-func (d *decider) freeze(at time.Time, f Freeze) Result {
-	a, ok := d.now.Accounts[f.Account]
-	if !ok {
-		return Result{Outcome: Unknown, At: at, Account: f.Account, Reason: "account"}
-	}
-	if a.FrozenIn != f.In || a.FrozenOut != f.Out {
-		a.FrozenIn, a.FrozenOut = f.In, f.Out
-		d.put(a)
-	}
-	return Result{Outcome: Done, At: at}
-}
-
-// put stores an account's next version.
-func (d *decider) put(a Account) {
-	if a.HeldIn < 0 || a.HeldOut < 0 {
-		panic(fmt.Sprintf("ledger: %s holds less than nothing", a.ID))
-	}
-	a.Version++
-	d.now.Accounts[a.ID] = a
-}
-
-// collect lists what is new against the old state, and stops the program if the books do not balance.
+// collect lists the new rows, and stops the program if the books do not balance.
 func (d *decider) collect() {
-	d.c.Accounts = changed(d.old.Accounts, d.now.Accounts, func(a Account) int64 { return a.Version })
-	d.c.Gates = changed(d.old.Gates, d.now.Gates, func(g Gate) int64 { return g.Version })
-	d.c.Limits = changed(d.old.Limits, d.now.Limits, func(l Limit) int64 { return l.Version })
 	var moved, held money.Yen
-	for _, c := range d.c.Accounts {
-		was := d.old.Accounts[c.Now.ID]
-		moved += c.Now.Balance - was.Balance
-		held += c.Now.HeldIn - was.HeldIn - (c.Now.HeldOut - was.HeldOut)
+	for id, now := range d.accounts {
+		was := &AccountRow{}
+		if have, ok := d.old.Accounts[id]; ok {
+			was = have
+		}
+		moved += now.Balance - was.Balance
+		held += now.HeldIn - was.HeldIn - (now.HeldOut - was.HeldOut)
+		d.c.Accounts = append(d.c.Accounts, now)
 	}
 	if moved != 0 || held != 0 {
 		panic(fmt.Sprintf("ledger: a batch changes the sum of all balances by %d, of holds by %d", moved, held))
 	}
-}
-
-// changed lists the values whose version is new, in the order of their ids.
-func changed[K cmp.Ordered, V any](old, now map[K]V, version func(V) int64) []Changed[V] {
-	var list []Changed[V]
-	for _, id := range slices.Sorted(maps.Keys(now)) {
-		was := int64(0)
-		if v, ok := old[id]; ok {
-			was = version(v)
-		}
-		if version(now[id]) != was {
-			list = append(list, Changed[V]{Now: now[id], Was: was})
-		}
+	for _, g := range d.gates {
+		d.c.Gates = append(d.c.Gates, g)
 	}
-	return list
+	for _, l := range d.limits {
+		d.c.Limits = append(d.c.Limits, l)
+	}
+	for num, id := range d.fates {
+		t := d.transfers[id]
+		d.c.Fates = append(d.c.Fates, Fate{Num: num, Until: t.Until, End: t.End, Ended: t.Ended, Posted: t.Posted, Refunded: t.Refunded})
+	}
+	slices.SortFunc(d.c.Accounts, func(a, b *AccountRow) int { return cmp.Compare(a.Num, b.Num) })
+	slices.SortFunc(d.c.Gates, func(a, b *GateRow) int { return cmp.Compare(a.Num, b.Num) })
+	slices.SortFunc(d.c.Limits, func(a, b *LimitRow) int { return cmp.Compare(a.Num, b.Num) })
+	slices.SortFunc(d.c.Fates, func(a, b Fate) int { return cmp.Compare(a.Num, b.Num) })
 }
 
 // validID says whether something can be an identifier: not empty, not too long, text.

@@ -6,27 +6,22 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 )
 
-// The lengths of the rolling windows. A use counts at a moment as long as it is younger than the window,
-// one from the future too: a clock that jumps back must not loosen a limit.
-const (
-	DayWindow   = 24 * time.Hour
-	MonthWindow = 30 * 24 * time.Hour
-)
+// judgeable says whether a gate can be judged: it has one parent and no more. What cannot be judged stays shut.
+func (d *decider) judgeable(g *Gate) bool {
+	if g.Parent == "" {
+		return true
+	}
+	p, ok := d.gate(g.Parent)
+	return ok && p.Parent == ""
+}
 
 // pass decides whether a transfer passes its gate.
-func (d *decider) pass(at time.Time, m Move, sum money.Yen) Result {
-	g, ok := d.now.Gates[m.Gate]
-	if !ok {
-		return Result{Outcome: Unknown, Reason: "gate"}
-	}
+func (d *decider) pass(at time.Time, m *Move, sum money.Yen) Result {
+	g, _ := d.gate(m.Gate)
 	if r := g.shut(at); r.Outcome != Done {
 		return r
 	}
-	if g.Parent != "" {
-		p, ok := d.now.Gates[g.Parent]
-		if !ok || p.Parent != "" { // a gate has one parent and no more: what cannot be judged stays shut
-			return Result{Outcome: Unknown, Reason: "gate"}
-		}
+	if p, ok := d.gate(g.Parent); ok {
 		if r := p.shut(at); r.Outcome != Done {
 			return r
 		}
@@ -35,7 +30,7 @@ func (d *decider) pass(at time.Time, m Move, sum money.Yen) Result {
 		return Result{Outcome: WrongDevice}
 	}
 	if at.Before(g.LimitedUntil) {
-		left := max(0, g.LimitedCap-counted(d.now.GateUses[g.ID], at, DayWindow))
+		left := max(0, g.LimitedCap-g.counted(at, DayWindow))
 		if sum > left {
 			return Result{Outcome: GateLimited, Left: left, Until: g.LimitedUntil}
 		}
@@ -44,7 +39,7 @@ func (d *decider) pass(at time.Time, m Move, sum money.Yen) Result {
 }
 
 // shut says whether a gate by itself is shut at a moment, and why.
-func (g Gate) shut(at time.Time) Result {
+func (g *Gate) shut(at time.Time) Result {
 	switch {
 	case g.Shut != "":
 		return Result{Outcome: GateShut, Reason: g.Shut}
@@ -59,13 +54,8 @@ func (g Gate) shut(at time.Time) Result {
 // within decides whether a limit allows an amount. Where several windows refuse, the answer names the one
 // that no waiting, then the one that only the longest waiting will open: each, month, day.
 func (d *decider) within(at time.Time, id LimitID, sum money.Yen) Result {
-	l, ok := d.now.Limits[id]
-	if !ok {
-		return Result{Outcome: Unknown, Limit: id, Reason: "limit"}
-	}
-	uses := d.now.LimitUses[id]
-	u := Usage{Day: counted(uses, at, DayWindow), Month: counted(uses, at, MonthWindow)}
-	each, day, month := l.windows(u)
+	l, _ := d.limit(id)
+	each, day, month := l.windows(l.Usage(at))
 	r := Result{Outcome: OverLimit, Limit: id, Left: min(each, day, month)}
 	switch {
 	case sum > each:
@@ -97,39 +87,27 @@ func (l Limit) windows(u Usage) (each, day, month money.Yen) {
 	return l.Each, rest(l.Day, u.Day), rest(l.Month, u.Month)
 }
 
-// counted sums the uses that count at a moment. The sum stops growing at money.Max, beyond any limit.
-func counted(uses []Use, at time.Time, window time.Duration) money.Yen {
-	from := at.Add(-window)
-	var sum money.Yen
-	for _, u := range uses {
-		if u.At.After(from) {
-			sum = min(money.Max, sum+u.Amount)
-		}
-	}
-	return sum
-}
-
 // spend counts a transfer against its limits and gate.
-func (d *decider) spend(t Transfer, sum money.Yen) {
-	u := Use{At: t.Result.At, Amount: sum}
+func (d *decider) spend(t *Transfer, sum money.Yen) {
 	for _, id := range t.Limits {
-		d.now.LimitUses[id] = append(d.now.LimitUses[id], u)
-		d.c.Spent = append(d.c.Spent, Spent{Use: u, Limit: id, Transfer: t.ID})
+		l := own(d.limits, d.old.Limits, id)
+		l.Meter = l.add(t.Result.At, sum, MonthWindow)
 	}
 	if t.Gate != "" {
-		d.now.GateUses[t.Gate] = append(d.now.GateUses[t.Gate], u)
-		d.c.Spent = append(d.c.Spent, Spent{Use: u, Gate: t.Gate, Transfer: t.ID})
+		g := own(d.gates, d.old.Gates, t.Gate)
+		g.Meter = g.add(t.Result.At, sum, DayWindow)
 	}
 }
 
-// unspend gives back what a voided hold counted; the store removes its rows.
-func (d *decider) unspend(t Transfer) {
-	back := Use{At: t.Result.At, Amount: -t.Sum()}
+// unspend gives back what a hold counted and did not post.
+func (d *decider) unspend(t *Transfer, sum money.Yen) {
 	for _, id := range t.Limits {
-		d.now.LimitUses[id] = append(d.now.LimitUses[id], back)
+		l := own(d.limits, d.old.Limits, id)
+		l.Meter = l.take(t.Result.At, sum)
 	}
 	if t.Gate != "" {
-		d.now.GateUses[t.Gate] = append(d.now.GateUses[t.Gate], back)
+		g := own(d.gates, d.old.Gates, t.Gate)
+		g.Meter = g.take(t.Result.At, sum)
 	}
 }
 
@@ -139,25 +117,44 @@ func (d *decider) setGate(at time.Time, s SetGate) Result {
 	if !g.wellFormed() {
 		return Result{Outcome: Overflow, At: at}
 	}
+	parent := int64(0)
 	if g.Parent != "" {
-		if p, ok := d.now.Gates[g.Parent]; !ok || p.Parent != "" {
+		p, ok := d.gate(g.Parent)
+		if !ok || p.Parent != "" {
 			return Result{Outcome: Unknown, At: at, Reason: "gate"}
 		}
+		parent = p.Num
 	}
-	have := d.now.Gates[g.ID] // version 0 where there is none; its times are in moment's form, so == compares them
-	g.Version = have.Version
+	have, there := d.gate(g.ID)
+	if !there {
+		have = &GateRow{}
+	}
+	g.Version = have.Version // times are in moment's form, so == compares them
 	if have.Version != s.IfVersion {
-		if have.Version == s.IfVersion+1 && have == g {
+		if have.Version == s.IfVersion+1 && have.Gate == g {
 			return Result{Outcome: Done, Repeated: true, At: at}
 		}
 		return Result{Outcome: Stale, At: at}
 	}
 	g.Version++
-	d.now.Gates[g.ID] = g
+	e := Entry{Act: ActGate, At: at, Of: have.Num, Detail: detail(GateDetail{
+		Parent: parent, Shut: g.Shut, NotBefore: micros(g.NotBefore), Until: micros(g.Until),
+		LimitedUntil: micros(g.LimitedUntil), LimitedCap: g.LimitedCap, Device: g.Device, Version: g.Version,
+	})}
+	if there {
+		d.enter(e)
+		row := own(d.gates, d.old.Gates, g.ID)
+		row.Gate, row.ParentNum = g, parent
+		return Result{Outcome: Done, At: at}
+	}
+	e.ID = string(g.ID)
+	num := d.enter(e)
+	d.name(KeyOf(g.ID), num)
+	d.gates[g.ID] = &GateRow{Gate: g, Num: num, ParentNum: parent}
 	return Result{Outcome: Done, At: at}
 }
 
-func (g Gate) wellFormed() bool {
+func (g *Gate) wellFormed() bool {
 	for _, t := range []time.Time{g.NotBefore, g.Until, g.LimitedUntil} {
 		if !t.IsZero() && !inRange(t) {
 			return false
@@ -171,12 +168,24 @@ func (d *decider) setLimit(at time.Time, l Limit) Result {
 	if !validID(l.ID) || l.Each < 0 || l.Day < 0 || l.Month < 0 || max(l.Each, l.Day, l.Month) > money.Max {
 		return Result{Outcome: Overflow, At: at, Limit: l.ID}
 	}
-	have := d.now.Limits[l.ID]
-	l.Version = have.Version
-	if have.Version == 0 || have != l {
-		l.Version++
-		d.now.Limits[l.ID] = l
+	have, there := d.limit(l.ID)
+	if !there {
+		have = &LimitRow{}
 	}
+	if l.Version = have.Version; there && have.Limit == l {
+		return Result{Outcome: Done, At: at}
+	}
+	l.Version++
+	e := Entry{Act: ActLimit, At: at, Of: have.Num, Detail: detail(LimitDetail{l.Each, l.Day, l.Month, l.Version})}
+	if there {
+		d.enter(e)
+		own(d.limits, d.old.Limits, l.ID).Limit = l
+		return Result{Outcome: Done, At: at}
+	}
+	e.ID = string(l.ID)
+	num := d.enter(e)
+	d.name(KeyOf(l.ID), num)
+	d.limits[l.ID] = &LimitRow{Limit: l, Num: num}
 	return Result{Outcome: Done, At: at}
 }
 
@@ -187,7 +196,7 @@ func (l Limit) AtMost(most Limit) Limit {
 }
 
 func (d *decider) tighten(at time.Time, most Limit) Result {
-	have, ok := d.now.Limits[most.ID]
+	have, ok := d.limit(most.ID)
 	if !ok {
 		return Result{Outcome: Unknown, At: at, Limit: most.ID, Reason: "limit"}
 	}

@@ -188,7 +188,7 @@ func (l *Ledger) run(batch []*call) {
 				tried.deliver(l) // it had been committed after all
 				return
 			}
-			if a.panic != nil {
+			if a.refused != nil {
 				l.without(a)
 				return
 			}
@@ -210,9 +210,9 @@ func (l *Ledger) run(batch []*call) {
 	}
 }
 
-// without refuses the call whose Then panicked and runs the others.
+// without fails the call whose Then panicked or abandons it, and runs the others.
 func (l *Ledger) without(a *attempt) {
-	a.batch[a.culprit].fail(fault.New(fault.Internal, "ledger.Then", a.panic))
+	a.batch[a.culprit].fail(refused(a.refused))
 	if rest := slices.Delete(slices.Clone(a.batch), a.culprit, a.culprit+1); len(rest) > 0 {
 		l.run(rest)
 	}
@@ -241,8 +241,8 @@ type attempt struct {
 	batch   []*call
 	results [][]Result // per call
 	commit  Commit
-	culprit int   // the call whose Then panicked
-	panic   error // nil where none did
+	culprit int   // the call whose Then panicked or abandons it
+	refused error // nil where none did
 }
 
 // decide loads what a batch names, decides it, and asks each Then for its rows.
@@ -263,7 +263,7 @@ func (l *Ledger) decide(batch []*call) (*attempt, error) {
 		a.results = append(a.results, mine)
 		writes, err := thens(c.reqs, mine)
 		if err != nil {
-			a.culprit, a.panic = i, err
+			a.culprit, a.refused = i, err
 			return a, nil
 		}
 		a.commit.Writes = append(a.commit.Writes, writes...)
@@ -281,6 +281,11 @@ func thens(reqs []Request, results []Result) (writes []Write, err error) {
 	for i, r := range reqs {
 		if r.Then != nil && !results[i].Repeated {
 			writes = append(writes, r.Then(results[i])...)
+		}
+	}
+	for _, w := range writes {
+		if a, ok := w.(Abandon); ok {
+			return nil, a.Why
 		}
 	}
 	return writes, nil

@@ -5,16 +5,6 @@ func NamesOf(reqs []Request) Names {
 	var n Names
 	for _, r := range reqs {
 		n.add(r.Do)
-		at := moment(r.At)
-		if !inRange(at) {
-			continue // refused whatever stands in the books
-		}
-		if n.From.IsZero() || at.Before(n.From) {
-			n.From = at
-		}
-		if at.After(n.To) {
-			n.To = at
-		}
 	}
 	n.Accounts, n.Transfers = distinct(n.Accounts), distinct(n.Transfers)
 	n.Gates, n.Limits = distinct(n.Gates), distinct(n.Limits)
@@ -29,6 +19,8 @@ func (n *Names) add(do Action) {
 		n.Accounts = append(n.Accounts, do.Account)
 	case Freeze:
 		n.Accounts = append(n.Accounts, do.Account)
+	case Close:
+		n.Accounts = append(n.Accounts, do.Account)
 	case SetGate:
 		n.Gates = append(n.Gates, do.Gate.ID)
 		if do.Gate.Parent != "" {
@@ -39,9 +31,9 @@ func (n *Names) add(do Action) {
 	case SetLimit:
 		n.Limits = append(n.Limits, do.Limit.ID)
 	case Move:
-		n.addMove(do)
+		n.addMove(&do)
 	case Hold:
-		n.addMove(do.Move)
+		n.addMove(&do.Move)
 	case Post:
 		n.Transfers = append(n.Transfers, do.ID)
 	case Void:
@@ -51,8 +43,11 @@ func (n *Names) add(do Action) {
 	}
 }
 
-func (n *Names) addMove(m Move) {
+func (n *Names) addMove(m *Move) {
 	n.Transfers = append(n.Transfers, m.ID)
+	if m.Refunds != "" {
+		n.Transfers = append(n.Transfers, m.Refunds)
+	}
 	for _, l := range m.Legs {
 		n.Accounts = append(n.Accounts, l.Debit, l.Credit)
 	}

@@ -12,11 +12,13 @@ import (
 type Transfer struct {
 	Move
 	Hold   bool
-	Digest Digest
-	Result Result // as first decided; Open and Voided are derived from End
+	Until  time.Time // of a hold: from then on it cannot be posted; zero is never
+	Result Result    // as first decided; Open and Voided are derived from End
 
-	End   End       // what ended a hold
-	Ended time.Time // when
+	End      End       // what ended a hold
+	Ended    time.Time // when
+	Posted   money.Yen // of a hold that was posted: how much of it
+	Refunded money.Yen // what refunds have given back of it, or hold to give back
 }
 
 // End is what ended a hold.
@@ -40,93 +42,134 @@ func (m Move) Sum() money.Yen {
 // Open says whether t is a hold that waits for its Post or Void.
 func (t Transfer) Open() bool { return t.Hold && t.Result.Outcome == Done && t.End == "" }
 
+// Moved is what the transfer has moved: nothing while it is held.
+func (t Transfer) Moved() money.Yen {
+	switch {
+	case t.Result.Outcome != Done || t.Hold && t.End != Posted:
+		return 0
+	case t.Hold:
+		return t.Posted
+	}
+	return t.Sum()
+}
+
 // Line is one line of an account's history: one side of one leg of a posted transfer.
 type Line struct {
 	Account  AccountID
-	N        int64 // the account's version that this line made: grows, with gaps
+	N        int64 // the number of its entry in the journal: grows from line to line, with gaps
 	Transfer TransferID
 	Kind     string // of the transfer
 	Other    AccountID
 	Amount   money.Yen // positive where credited
 	Balance  money.Yen // after this line
 	At       time.Time // when it was posted
-	Memo     string    // of the transfer; only History fills it
+	Memo     string    // of the transfer
 }
 
-// Use is an amount that counts against a limit or gate from At on.
-type Use struct {
-	At     time.Time
-	Amount money.Yen
-}
-
-// Spent is a Use as it is stored: of either a limit or a gate.
-type Spent struct {
-	Use
-	Limit    LimitID
-	Gate     GateID
-	Transfer TransferID
-}
-
-// Names lists what a batch needs to know. Besides, the store loads the parents of the gates and the accounts
-// of the legs of open holds among the transfers. Uses are those of the limits with At > From-30 days and of
-// the gates with At > From-24 hours.
+// Names lists what a batch needs to know. Besides, the store loads the parents of the gates, the originals of
+// refunds, and the accounts, gates and limits of open holds.
 type Names struct {
 	Accounts  []AccountID
 	Transfers []TransferID
-	Gates     []GateID // and their uses
+	Gates     []GateID
 	Limits    []LimitID
-	From, To  time.Time // the earliest and latest At of the batch
 }
 
 // Head is the last commit of the books: its number, and the token of whoever made it.
 type Head struct {
-	Seq   int64
-	Token string
+	Seq    int64
+	Token  string
+	Last   int64     // the number of the last entry
+	Closed time.Time // the time of the books: the latest At of all entries, which never goes back
 }
 
-// State is the part of the books that a batch names, as of one commit. What does not exist is absent. The
-// store may merge uses that no moment between Names.From and Names.To tells apart.
+// State is the part of the books that a batch names, as of one commit. What does not exist is absent. Nobody
+// writes into the rows: a change is a new row.
 type State struct {
 	Head      Head
-	Accounts  map[AccountID]Account
-	Transfers map[TransferID]Transfer
-	Gates     map[GateID]Gate
-	Limits    map[LimitID]Limit
-	LimitUses map[LimitID][]Use
-	GateUses  map[GateID][]Use
+	Accounts  map[AccountID]*AccountRow
+	Transfers map[TransferID]*TransferRow
+	Gates     map[GateID]*GateRow
+	Limits    map[LimitID]*LimitRow
+}
+
+// AccountRow is an account as a store keeps it.
+type AccountRow struct {
+	Account
+	Num  int64   // the entry that opened it
+	Tail []int64 // the entries of its lines since the last full Page, oldest first; fewer than PageLines
+}
+
+// PageLines is how many lines of an account make a Page.
+const PageLines = 32
+
+// Page lists lines of an account by their entries, oldest first: PageLines of them. Pages never change.
+type Page struct {
+	Account int64
+	Lines   []int64
+}
+
+// GateRow is a gate as a store keeps it, with what passed it.
+type GateRow struct {
+	Gate
+	Num       int64
+	ParentNum int64 // 0 for none
+	Meter
+}
+
+// LimitRow is a limit as a store keeps it, with what was used of it.
+type LimitRow struct {
+	Limit
+	Num int64
+	Meter
+}
+
+// TransferRow is a transfer with the number of its first entry.
+type TransferRow struct {
+	Transfer
+	Num int64
+}
+
+// Fate is what became of a transfer afterwards: every hold has one from the beginning, another transfer once
+// something of it is refunded.
+type Fate struct {
+	Num      int64
+	Until    time.Time
+	End      End
+	Ended    time.Time
+	Posted   money.Yen
+	Refunded money.Yen
 }
 
 // NewState is a State of empty books.
 func NewState() *State {
 	return &State{
-		Accounts: map[AccountID]Account{}, Transfers: map[TransferID]Transfer{},
-		Gates: map[GateID]Gate{}, Limits: map[LimitID]Limit{},
-		LimitUses: map[LimitID][]Use{}, GateUses: map[GateID][]Use{},
+		Accounts: map[AccountID]*AccountRow{}, Transfers: map[TransferID]*TransferRow{},
+		Gates: map[GateID]*GateRow{}, Limits: map[LimitID]*LimitRow{},
 	}
 }
 
-// Changes is what a batch does to the books. Accounts, Gates and Limits are whole new values, once each and
-// in the order of their ids; a store replaces exactly the version Was (0: there was none).
+// Changes is what a batch does to the books. Rows are whole new values, once each and in the order of their
+// numbers; those with a number above the head's Last are new. Of fates a store makes or replaces the row.
 type Changes struct {
-	Accounts  []Changed[Account]
-	Gates     []Changed[Gate]
-	Limits    []Changed[Limit]
-	Transfers []Transfer // new under their ids
-	Lines     []Line
-	Spent     []Spent    // written before Ended is applied
-	Ended     []Transfer // holds with their End; a voided one's Spent are removed
+	Entries  []Entry // numbered from the head's Last + 1 on
+	Names    []Name
+	Accounts []*AccountRow
+	Gates    []*GateRow
+	Limits   []*LimitRow
+	Fates    []Fate
+	Pages    []Page
+	Closed   time.Time // becomes the head's
 }
 
-// Changed is a new value and the version it replaces.
-type Changed[T any] struct {
-	Now T
-	Was int64
+// Name is where a new name is found.
+type Name struct {
+	Key Key
+	Num int64
 }
 
 // Empty says whether there is nothing to store.
-func (c *Changes) Empty() bool {
-	return len(c.Accounts)+len(c.Gates)+len(c.Limits)+len(c.Transfers)+len(c.Lines)+len(c.Spent)+len(c.Ended) == 0
-}
+func (c *Changes) Empty() bool { return len(c.Entries) == 0 }
 
 // Commit is one commit: the changes and the rows of the role, all or nothing.
 type Commit struct {
@@ -168,4 +211,11 @@ type Reader interface {
 	// History returns up to n lines of an account, newest first: those with N below before, or the newest
 	// if before is 0.
 	History(ctx context.Context, id AccountID, before int64, n int) ([]Line, error)
+
+	// BalanceAt is an account's balance after the last commit whose time of the books was not after a moment:
+	// 0 before its first line.
+	BalanceAt(ctx context.Context, id AccountID, at time.Time) (money.Yen, error)
+
+	// Overdue lists up to n open holds whose Until is not after a moment, the oldest Until first.
+	Overdue(ctx context.Context, at time.Time, n int) ([]TransferID, error)
 }

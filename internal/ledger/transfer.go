@@ -8,65 +8,122 @@ import (
 	"github.com/kozamori/kozamori/internal/money"
 )
 
-// transfer decides a Move or a Hold and, where it is done, books or reserves it.
-func (d *decider) transfer(at time.Time, m Move, hold bool) Result {
+// transfer decides a Move, or the Hold it is part of, and where it is done, books or reserves it.
+func (d *decider) transfer(at time.Time, m Move, hold *Hold) Result {
 	if !validID(m.ID) {
 		return Result{Outcome: Overflow, At: at}
 	}
 	m.Limits = distinct(m.Limits)
-	digest := digestOf(m, hold)
-	if t, known := d.now.Transfers[m.ID]; known {
-		return t.again(digest)
+	t := &TransferRow{Transfer: Transfer{Move: m, Hold: hold != nil}}
+	if hold != nil {
+		t.Until = moment(hold.Until)
 	}
-	sum, ok := shape(m)
+	if known, ok := d.transferOf(m.ID); ok {
+		return known.again(&t.Transfer)
+	}
+	sum, ok := t.shape()
 	if !ok {
 		return Result{Outcome: Overflow, At: at}
 	}
-	r := d.judge(at, m, sum, hold)
+	r := d.judge(at, &t.Transfer, sum)
 	r.At = at
 	if r.Outcome != Done && (!m.Final || r.Outcome == Unknown) {
 		return r
 	}
-	t := Transfer{Move: m, Hold: hold, Digest: digest, Result: r}
-	d.now.Transfers[m.ID] = t
-	d.c.Transfers = append(d.c.Transfers, t)
-	if r.Outcome != Done {
+	t.Result = r
+	switch {
+	case r.Outcome != Done:
+		d.record(t, map[bool]Act{false: ActRefusal, true: ActNoHold}[t.Hold])
 		return r
-	}
-	d.spend(t, sum)
-	if hold {
-		d.reserve(t, 1)
+	case t.Hold:
+		d.record(t, ActHold)
+		d.reserve(&t.Transfer, 1)
+		d.fates[t.Num] = t.ID
 		r.Open = true
-	} else {
-		d.book(t, at)
+	default:
+		d.record(t, ActMove)
+		d.book(t.Legs, len(d.c.Entries)-len(t.Legs))
 	}
+	d.spend(&t.Transfer, sum)
+	d.refund(t.Refunds, sum)
 	return r
 }
 
+// record enters a new transfer, a leg an entry, and makes its id found.
+func (d *decider) record(t *TransferRow, act Act) {
+	r := t.Result
+	det := TransferDetail{Device: t.Device, Final: t.Final, Until: micros(t.Until)}
+	if r.Outcome != Done {
+		det.Outcome, det.Account, det.Limit, det.Window = r.Outcome.String(), r.Account, r.Limit, r.Window
+		det.Left, det.Reason, det.Shut = r.Left, r.Reason, micros(r.Until)
+	}
+	e := Entry{Act: act, At: r.At, ID: string(t.ID), Kind: t.Kind, Memo: t.Memo, Detail: detail(det)}
+	if t.Refunds != "" {
+		original, _ := d.transferOf(t.Refunds)
+		e.Of = original.Num
+	}
+	if t.Gate != "" {
+		g, _ := d.gate(t.Gate)
+		e.Gate = g.Num
+	}
+	for _, id := range t.Limits {
+		l, _ := d.limit(id)
+		e.Limits = append(e.Limits, l.Num)
+	}
+	t.Num = d.enterLegs(e, t.Legs)
+	d.name(KeyOf(t.ID), t.Num)
+	d.transfers[t.ID] = t
+}
+
+// enterLegs enters legs under a first entry and returns its number.
+func (d *decider) enterLegs(e Entry, legs []Leg) int64 {
+	first := d.last + 1
+	e.Legs = len(legs)
+	for i, l := range legs {
+		if i > 0 {
+			e = Entry{Act: ActLeg, At: e.At, Of: first}
+		}
+		debit, _ := d.account(l.Debit)
+		credit, _ := d.account(l.Credit)
+		e.Debit, e.Credit, e.Amount = debit.Num, credit.Num, l.Amount
+		d.enter(e)
+	}
+	return first
+}
+
 // again answers a request whose id is known.
-func (t Transfer) again(digest Digest) Result {
-	if t.Result.Outcome != Buried && t.Digest != digest {
+func (t *Transfer) again(asked *Transfer) Result {
+	if t.Result.Outcome != Buried && !t.same(asked) {
 		return Result{Outcome: Mismatch, At: t.Result.At}
 	}
 	return t.became()
 }
 
+// same says whether two requests are the same one. The device is left out: a repeat may be proved anew.
+func (t *Transfer) same(o *Transfer) bool {
+	return t.Hold == o.Hold && t.Until.Equal(o.Until) && t.Kind == o.Kind && t.Gate == o.Gate && t.Memo == o.Memo &&
+		t.Refunds == o.Refunds && slices.Equal(t.Legs, o.Legs) && slices.Equal(t.Limits, o.Limits)
+}
+
 // became is what the id came to, as a repeated result.
-func (t Transfer) became() Result {
+func (t *Transfer) became() Result {
 	r := t.Result
 	r.Repeated, r.Open, r.Voided = true, t.Open(), t.End == Voided
 	return r
 }
 
 // shape says whether a transfer is well formed, and its sum.
-func shape(m Move) (sum money.Yen, ok bool) {
-	if len(m.Legs) == 0 || len(m.Legs) > MaxLegs || !allValid(m.Limits) {
+func (t *Transfer) shape() (sum money.Yen, ok bool) {
+	if len(t.Legs) == 0 || len(t.Legs) > MaxLegs || len(t.Limits) > MaxLimits || !allValid(t.Limits) {
 		return 0, false
 	}
-	if !isText(m.Kind, MaxID) || !isText(m.Gate, MaxID) || !isText(m.Device, MaxID) || !isText(m.Memo, MaxMemo) {
+	if !isText(t.Kind, MaxID) || !isText(t.Gate, MaxID) || !isText(t.Device, MaxID) || !isText(t.Memo, MaxMemo) {
 		return 0, false
 	}
-	for _, l := range m.Legs {
+	if !isText(t.Refunds, MaxID) || t.Refunds == t.ID || !t.Until.IsZero() && !inRange(t.Until) {
+		return 0, false
+	}
+	for _, l := range t.Legs {
 		if l.Amount <= 0 || l.Amount > MaxAmount || l.Debit == l.Credit || !validID(l.Debit) || !validID(l.Credit) {
 			return 0, false
 		}
@@ -81,37 +138,79 @@ func allValid[T ~string](ids []T) bool {
 	return !slices.ContainsFunc(ids, func(id T) bool { return !validID(id) })
 }
 
-// judge says whether a new transfer may pass; nothing is changed yet. The order is part of the answer: the
-// gate, then accounts and freezes, then limits, then money and room.
-func (d *decider) judge(at time.Time, m Move, sum money.Yen, hold bool) Result {
-	if m.Gate != "" {
-		if r := d.pass(at, m, sum); r.Outcome != Done {
+// judge says whether a new transfer may pass; nothing is changed yet. The order is part of the answer: first
+// whether all exists that it names, then the gate, the accounts' freezes, what is refunded, the limits, and
+// last money and room.
+func (d *decider) judge(at time.Time, t *Transfer, sum money.Yen) Result {
+	var few [4]effect
+	totals := effects(few[:0], t.Legs)
+	if r := d.exists(t, totals); r.Outcome != Done {
+		return r
+	}
+	if t.Gate != "" {
+		if r := d.pass(at, &t.Move, sum); r.Outcome != Done {
 			return r
 		}
 	}
-	totals := effects(m.Legs)
 	for _, e := range totals {
-		a, ok := d.now.Accounts[e.account]
 		switch {
-		case !ok:
-			return Result{Outcome: Unknown, Account: e.account, Reason: "account"}
-		case e.out > 0 && a.FrozenOut, e.in > 0 && a.FrozenIn:
+		case e.row.Closed:
+			return Result{Outcome: Closed, Account: e.account}
+		case e.out > 0 && e.row.FrozenOut, e.in > 0 && e.row.FrozenIn:
 			return Result{Outcome: Frozen, Account: e.account}
 		}
 	}
-	for _, id := range m.Limits {
+	if t.Refunds != "" {
+		original, _ := d.transferOf(t.Refunds)
+		if left := original.Moved() - original.Refunded; sum > left {
+			return Result{Outcome: OverRefund, Left: left}
+		}
+	}
+	for _, id := range t.Limits {
 		if r := d.within(at, id, sum); r.Outcome != Done {
 			return r
 		}
 	}
+	return fits(totals, t.Hold)
+}
+
+// exists says whether the books have all that a transfer names, and finds the accounts.
+func (d *decider) exists(t *Transfer, totals []effect) Result {
+	if t.Gate != "" {
+		if g, ok := d.gate(t.Gate); !ok || !d.judgeable(&g.Gate) {
+			return Result{Outcome: Unknown, Reason: "gate"}
+		}
+	}
+	for i := range totals {
+		row, ok := d.account(totals[i].account)
+		if !ok {
+			return Result{Outcome: Unknown, Account: totals[i].account, Reason: "account"}
+		}
+		totals[i].row = row
+	}
+	if t.Refunds != "" {
+		if original, ok := d.transferOf(t.Refunds); !ok || original.Moved() == 0 {
+			return Result{Outcome: Unknown, Reason: "refunded"}
+		}
+	}
+	for _, id := range t.Limits {
+		if _, ok := d.limit(id); !ok {
+			return Result{Outcome: Unknown, Limit: id, Reason: "limit"}
+		}
+	}
+	return Result{Outcome: Done}
+}
+
+// fits says whether everybody has enough, and then whether everybody has room.
+func fits(totals []effect, hold bool) Result {
 	for _, e := range totals {
-		if a := d.now.Accounts[e.account]; e.lacks(a, hold) {
-			return Result{Outcome: Insufficient, Account: a.ID, Left: max(0, a.Free())}
+		if e.lacks(hold) {
+			return Result{Outcome: Insufficient, Account: e.account, Left: max(0, e.row.Free())}
 		}
 	}
 	for _, e := range totals {
-		if a := d.now.Accounts[e.account]; e.overfills(a, hold) {
-			return Result{Outcome: Full, Account: a.ID, Left: max(0, a.Room())}
+		if e.overfills(hold) {
+			return Result{Outcome: Full, Account: e.account, Left: max(0, e.row.Room())}
 		}
 	}
 	return Result{Outcome: Done}
@@ -120,19 +219,20 @@ func (d *decider) judge(at time.Time, m Move, sum money.Yen, hold bool) Result {
 // effect is what all legs of a transfer together do to one account.
 type effect struct {
 	account AccountID
+	row     *AccountRow
 	out, in money.Yen
 }
 
-// effects sums the legs per account, in the order in which the legs name them.
-func effects(legs []Leg) []effect {
-	list := make([]effect, 0, 2*len(legs))
+// effects appends the sums of the legs per account, in the order in which the legs name them.
+func effects(list []effect, legs []Leg) []effect {
 	at := func(id AccountID) *effect {
-		i := slices.IndexFunc(list, func(e effect) bool { return e.account == id })
-		if i < 0 {
-			list = append(list, effect{account: id})
-			i = len(list) - 1
+		for i := range list {
+			if list[i].account == id {
+				return &list[i]
+			}
 		}
-		return &list[i]
+		list = append(list, effect{account: id})
+		return &list[len(list)-1]
 	}
 	for _, l := range legs {
 		at(l.Debit).out += l.Amount
@@ -143,79 +243,149 @@ func effects(legs []Leg) []effect {
 
 // lacks says whether the account has too little. What a Move brings in it may pay out again; a Hold may
 // not, as the money is not there yet.
-func (e effect) lacks(a Account, hold bool) bool {
+func (e effect) lacks(hold bool) bool {
 	if hold {
-		return e.out > 0 && e.out > a.Free()
+		return e.out > 0 && e.out > e.row.Free()
 	}
-	return e.out > e.in && e.out-e.in > a.Free()
+	return e.out > e.in && e.out-e.in > e.row.Free()
 }
 
 // overfills is lacks for the ceiling.
-func (e effect) overfills(a Account, hold bool) bool {
+func (e effect) overfills(hold bool) bool {
 	if hold {
-		return e.in > 0 && e.in > a.Room()
+		return e.in > 0 && e.in > e.row.Room()
 	}
-	return e.in > e.out && e.in-e.out > a.Room()
+	return e.in > e.out && e.in-e.out > e.row.Room()
 }
 
-// book posts the legs of a transfer and writes the history.
-func (d *decider) book(t Transfer, at time.Time) {
-	var sum money.Yen
-	side := func(id, other AccountID, amount money.Yen) {
-		a := d.now.Accounts[id]
-		a.Balance = money.MustAdd(a.Balance, amount)
-		d.put(a)
-		sum += amount
-		d.c.Lines = append(d.c.Lines, Line{
-			Account: id, N: a.Version + 1, Transfer: t.ID, Kind: t.Kind, Other: other,
-			Amount: amount, Balance: a.Balance, At: at,
-		})
+// book posts legs whose entries stand in the journal from an index on.
+func (d *decider) book(legs []Leg, first int) {
+	for i, l := range legs {
+		e := &d.c.Entries[first+i]
+		e.DebitAfter = d.line(l.Debit, -l.Amount, e.Seq)
+		e.CreditAfter = d.line(l.Credit, l.Amount, e.Seq)
 	}
-	for _, l := range t.Legs {
-		side(l.Debit, l.Credit, -l.Amount)
-		side(l.Credit, l.Debit, l.Amount)
+}
+
+// line changes a balance, notes the entry as a line of the account, and returns the new balance.
+func (d *decider) line(id AccountID, amount money.Yen, entry int64) money.Yen {
+	a := own(d.accounts, d.old.Accounts, id)
+	a.Balance = money.MustAdd(a.Balance, amount)
+	if len(a.Tail)+1 < PageLines {
+		a.Tail = append(a.Tail[:len(a.Tail):len(a.Tail)], entry)
+		return a.Balance
 	}
-	if sum != 0 {
-		panic(fmt.Sprintf("ledger: transfer %s sums to %d", t.ID, sum))
-	}
+	d.c.Pages = append(d.c.Pages, Page{Account: a.Num, Lines: append(slices.Clone(a.Tail), entry)})
+	a.Tail = nil
+	return a.Balance
 }
 
 // reserve adds the legs of a hold to what its accounts hold (sign 1), or takes them off (sign -1).
-func (d *decider) reserve(t Transfer, sign money.Yen) {
-	for _, e := range effects(t.Legs) {
-		a, ok := d.now.Accounts[e.account]
-		if !ok {
-			panic(fmt.Sprintf("ledger: the store did not load %s of hold %s", e.account, t.ID))
-		}
+func (d *decider) reserve(t *Transfer, sign money.Yen) {
+	for _, e := range effects(nil, t.Legs) {
+		a := own(d.accounts, d.old.Accounts, e.account)
 		a.HeldOut = money.MustAdd(a.HeldOut, sign*e.out)
 		a.HeldIn = money.MustAdd(a.HeldIn, sign*e.in)
-		d.put(a)
+		if a.HeldIn < 0 || a.HeldOut < 0 {
+			panic(fmt.Sprintf("ledger: %s holds less than nothing", a.ID))
+		}
 	}
 }
 
-// end posts or voids an open hold.
-func (d *decider) end(at time.Time, id TransferID, how End) Result {
-	t, ok := d.now.Transfers[id]
+// refund counts an amount as given back of an original, or no longer (negative).
+func (d *decider) refund(id TransferID, sum money.Yen) {
+	if id == "" || sum == 0 {
+		return
+	}
+	t := own(d.transfers, d.old.Transfers, id)
+	t.Refunded = money.MustAdd(t.Refunded, sum)
+	d.fates[t.Num] = id
+}
+
+// post books an open hold, or a part of it.
+func (d *decider) post(at time.Time, p Post) Result {
+	t, r := d.openHold(at, p.ID, Posted)
+	if t == nil {
+		return r
+	}
+	legs, sum, ok := t.part(p.Part)
+	switch {
+	case !ok:
+		return Result{Outcome: Overflow, At: at}
+	case r.Repeated:
+		if sum != t.Posted {
+			return Result{Outcome: Mismatch, At: t.Ended}
+		}
+		return r
+	case !t.Until.IsZero() && !at.Before(t.Until):
+		return Result{Outcome: Expired, At: at, Until: t.Until}
+	}
+	t = d.endHold(p.ID, Posted, at)
+	t.Posted = sum
+	first := len(d.c.Entries)
+	d.enterLegs(Entry{Act: ActPost, At: at, Of: t.Num}, legs)
+	d.book(legs, first)
+	if back := t.Sum() - sum; back > 0 {
+		d.unspend(&t.Transfer, back)
+		d.refund(t.Refunds, -back)
+	}
+	return Result{Outcome: Done, At: at}
+}
+
+// part is what a Post moves of a hold: all of it, or so much of each leg.
+func (t *Transfer) part(amounts []money.Yen) (legs []Leg, sum money.Yen, ok bool) {
+	if amounts == nil {
+		return t.Legs, t.Sum(), true
+	}
+	if len(amounts) != len(t.Legs) {
+		return nil, 0, false
+	}
+	for i, l := range t.Legs {
+		if amounts[i] < 0 || amounts[i] > l.Amount {
+			return nil, 0, false
+		}
+		if l.Amount = amounts[i]; l.Amount > 0 {
+			legs, sum = append(legs, l), sum+l.Amount
+		}
+	}
+	return legs, sum, sum > 0
+}
+
+func (d *decider) void(at time.Time, id TransferID) Result {
+	t, r := d.openHold(at, id, Voided)
+	if t == nil || r.Repeated {
+		return r
+	}
+	t = d.endHold(id, Voided, at)
+	d.enter(Entry{Act: ActVoid, At: at, Of: t.Num})
+	d.unspend(&t.Transfer, t.Sum())
+	d.refund(t.Refunds, -t.Sum())
+	return Result{Outcome: Done, At: at, Voided: true}
+}
+
+// openHold finds a hold that is open or ended as it is to be ended now; otherwise the result says what is wrong.
+func (d *decider) openHold(at time.Time, id TransferID, how End) (*TransferRow, Result) {
+	t, ok := d.transferOf(id)
 	switch {
 	case ok && t.Result.Outcome == Buried:
-		return t.became()
+		return nil, t.became()
 	case !ok || !t.Hold || t.Result.Outcome != Done:
-		return Result{Outcome: Unknown, At: at, Reason: "hold"}
+		return nil, Result{Outcome: Unknown, At: at, Reason: "hold"}
 	case t.End == how:
-		return Result{Outcome: Done, Repeated: true, At: t.Ended, Voided: how == Voided}
+		return t, Result{Outcome: Done, Repeated: true, At: t.Ended, Voided: how == Voided}
 	case t.End != "":
-		return Result{Outcome: Ended, At: t.Ended, Voided: t.End == Voided}
+		return nil, Result{Outcome: Ended, At: t.Ended, Voided: t.End == Voided}
 	}
+	return t, Result{}
+}
+
+// endHold ends a hold and gives back what it reserved.
+func (d *decider) endHold(id TransferID, how End, at time.Time) *TransferRow {
+	t := own(d.transfers, d.old.Transfers, id)
 	t.End, t.Ended = how, at
-	d.now.Transfers[id] = t
-	d.c.Ended = append(d.c.Ended, t)
-	d.reserve(t, -1)
-	if how == Posted {
-		d.book(t, at)
-	} else {
-		d.unspend(t)
-	}
-	return Result{Outcome: Done, At: at, Voided: how == Voided}
+	d.fates[t.Num] = id
+	d.reserve(&t.Transfer, -1)
+	return t
 }
 
 // bury puts a tombstone at an id that was never seen.
@@ -223,11 +393,12 @@ func (d *decider) bury(at time.Time, id TransferID) Result {
 	if !validID(id) {
 		return Result{Outcome: Overflow, At: at}
 	}
-	if t, known := d.now.Transfers[id]; known {
+	if t, known := d.transferOf(id); known {
 		return t.became()
 	}
-	t := Transfer{Move: Move{ID: id}, Result: Result{Outcome: Buried, At: at}}
-	d.now.Transfers[id] = t
-	d.c.Transfers = append(d.c.Transfers, t)
+	t := &TransferRow{Transfer: Transfer{Move: Move{ID: id}, Result: Result{Outcome: Buried, At: at}}}
+	t.Num = d.enter(Entry{Act: ActBury, At: at, ID: string(id)})
+	d.name(KeyOf(id), t.Num)
+	d.transfers[id] = t
 	return t.Result
 }

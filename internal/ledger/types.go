@@ -13,6 +13,7 @@ const (
 	MaxID     = 120               // bytes of an identifier
 	MaxMemo   = 1000              // bytes of a memo
 	MaxLegs   = 100               // legs of a transfer
+	MaxLimits = 10                // limits of a transfer
 	MaxAmount = 1_000_000_000_000 // yen that one transfer moves in all: sums over millions of them stay in range
 )
 
@@ -38,7 +39,7 @@ type Account struct {
 	HeldOut, HeldIn money.Yen // open holds: still to be debited, still to be credited
 	FrozenIn        bool      // no new transfer or hold may credit it; open holds still post
 	FrozenOut       bool      // no new transfer or hold may debit it; open holds still post
-	Version         int64     // counts changes; a line of the history carries the version it made
+	Closed          bool      // for ever: nothing may touch it any more
 }
 
 // Free is what may still be debited: Balance - HeldOut - Floor.
@@ -95,7 +96,11 @@ type Request struct {
 // the request carries; the role's store knows its types.
 type Write any
 
-// Action is one of Open, Bound, Freeze, Move, Hold, Post, Void, Bury, SetGate, SetLimit, Tighten and Note.
+// Abandon is a Write that no store writes: where a Then returns one, nothing of the call it stands in is done, and
+// the call fails with Why. It is how several requests stand or fall together; nobody else of the batch notices.
+type Abandon struct{ Why error }
+
+// Action is one of Open, Bound, Freeze, Close, Move, Hold, Post, Void, Bury, SetGate, SetLimit, Tighten and Note.
 type Action interface{ action() }
 
 // Open creates an account with balance 0; Floor must not be above 0 nor Ceiling below it. The same kind,
@@ -111,23 +116,35 @@ type Bound struct {
 
 // Move transfers all its legs or none, and is judged on what all legs together do to each account. A
 // Final refusal is kept under the id and answered for ever; otherwise a refused id may be tried again.
-// One that is malformed (Overflow) or names what does not exist (Unknown) was not judged and is never kept. A repeat is the same in Kind, Legs, Gate, Limits and Memo.
+// One that is malformed (Overflow) or names what does not exist (Unknown) was not judged and is never kept. A
+// repeat is the same in everything but Device and Final: a proof may be made anew.
 type Move struct {
-	ID     TransferID
-	Kind   string    // "charge", "payment", "reversal"
-	Legs   []Leg     // at most MaxLegs, together at most MaxAmount
-	Gate   GateID    // "" for none
-	Device string    // thumbprint of the device whose proof the caller verified
-	Limits []LimitID // each is charged with the sum of the legs
-	Memo   string    // kept with the transfer, part of what makes a repeat the same
-	Final  bool
+	ID      TransferID
+	Kind    string     // "charge", "payment", "reversal"
+	Legs    []Leg      // at most MaxLegs, together at most MaxAmount
+	Refunds TransferID // the transfer it gives back; all refunds of one together are at most what that moved. "" for none
+	Gate    GateID     // "" for none
+	Device  string     // thumbprint of the device whose proof the caller verified
+	Limits  []LimitID  // at most MaxLimits; each is charged with the sum of the legs
+	Memo    string     // kept with the transfer, part of what makes a repeat the same
+	Final   bool
 }
 
-// Hold reserves all legs of a Move on both sides; Post or Void ends it. It has no time-out (M12).
-type Hold struct{ Move }
+// Hold reserves all legs of a Move on both sides; Post or Void ends it. From Until on, if it is set, it cannot
+// be posted any more; it reserves until it is voided (Reader.Overdue lists those). The hold of a charge has no
+// time-out (M12).
+type Hold struct {
+	Move
+	Until time.Time
+}
 
-// Post turns an open hold into a transfer. It cannot fail for funds, caps or freezes: they were reserved.
-type Post struct{ ID TransferID }
+// Post turns an open hold into a transfer. It cannot fail for funds, caps or freezes: they were reserved. Part,
+// if set, says how much of each leg is posted, in their order, not more than was held and not nothing in all;
+// the rest is given back, limits and refunds included.
+type Post struct {
+	ID   TransferID
+	Part []money.Yen
+}
 
 // Void ends an open hold and gives back what it reserved, limits included.
 type Void struct{ ID TransferID }
@@ -155,6 +172,9 @@ type Freeze struct {
 	In, Out bool
 }
 
+// Close ends an account that has no balance and no open hold. Again is a repeat.
+type Close struct{ Account AccountID }
+
 // Note changes nothing in the ledger: its Then writes rows in order with everything else.
 type Note struct{}
 
@@ -169,6 +189,7 @@ func (SetGate) action()  {}
 func (SetLimit) action() {}
 func (Tighten) action()  {}
 func (Freeze) action()   {}
+func (Close) action()    {}
 func (Note) action()     {}
 
 // Outcome is what the ledger decided.
@@ -189,6 +210,10 @@ const (
 	Buried               // a tombstone stands at the id; Repeated says whether it stood there before
 	Ended                // the hold was ended the other way
 	Stale                // the gate is not at IfVersion
+	NotEmpty             // Result.Account has a balance (Left) or an open hold
+	Closed               // Result.Account
+	OverRefund           // more than Left of the transfer that is refunded
+	Expired              // the hold's Until has passed
 	Overflow             // malformed: ids, amounts or times out of range, no legs or too many, a leg that is not positive or within one account
 )
 
@@ -210,11 +235,11 @@ type Result struct {
 	Open     bool      // for a hold that is neither posted nor voided
 	Voided   bool      // for a hold that was voided; Outcome is still that of the Hold
 
-	Account AccountID // Insufficient, Full, Frozen
+	Account AccountID // Insufficient, Full, Frozen, Closed, NotEmpty
 	Limit   LimitID   // OverLimit
 	Window  Window    // OverLimit
-	Left    money.Yen // what would still have passed there: Insufficient, Full, OverLimit, GateLimited
-	Reason  string    // GateShut: its Shut, "cooling" or "expired"; Unknown: "account", "hold", "gate", "limit"
+	Left    money.Yen // what would still have passed there: Insufficient, Full, OverLimit, GateLimited, OverRefund
+	Reason  string    // GateShut: its Shut, "cooling" or "expired"; Unknown: "account", "hold", "gate", "limit", "refunded"
 	Until   time.Time // GateShut, GateLimited
 }
 

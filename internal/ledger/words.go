@@ -6,7 +6,8 @@ import "fmt"
 var outcomes = [...]string{
 	Done: "done", Mismatch: "mismatch", Insufficient: "insufficient", Full: "full", OverLimit: "over_limit",
 	Frozen: "frozen", GateShut: "gate_shut", GateLimited: "gate_limited", WrongDevice: "wrong_device",
-	Unknown: "unknown", Buried: "buried", Ended: "ended", Stale: "stale", Overflow: "overflow",
+	Unknown: "unknown", Buried: "buried", Ended: "ended", Stale: "stale", NotEmpty: "not_empty", Closed: "closed", OverRefund: "over_refund", Expired: "expired",
+	Overflow: "overflow",
 }
 
 // String is the outcome's name ("over_limit").

@@ -60,8 +60,9 @@ func (p MoneyPolicy) receivableAccount(issuer id.Issuer) ledger.Account {
 	return ledger.Account{ID: Receivable(issuer), Kind: kindReceivable, Floor: -p.BankCap, Ceiling: money.Max}
 }
 
-func matureID(link id.Link, version int64) ledger.TransferID {
-	return ledger.TransferID(fmt.Sprintf("mature/%s/%d", link, version))
+// matureID is another one after each line of the maturing account.
+func matureID(link id.Link, line int64) ledger.TransferID {
+	return ledger.TransferID(fmt.Sprintf("mature/%s/%d", link, line))
 }
 
 // ShopAccount is what the service owes a shop.
@@ -136,6 +137,7 @@ type MoneyDeps struct {
 type Books interface {
 	Account(ctx context.Context, id ledger.AccountID) (ledger.Account, error)
 	Usage(ctx context.Context, id ledger.LimitID, now time.Time) (ledger.Usage, error)
+	History(ctx context.Context, id ledger.AccountID, before int64, n int) ([]ledger.Line, error)
 }
 
 // account reads an account that need not exist: one never opened is empty.

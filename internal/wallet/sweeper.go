@@ -98,8 +98,12 @@ func (w *Wallet) mature(ctx context.Context, links []Link) error {
 func (w *Wallet) matureOne(ctx context.Context, l Link, acc ledger.Account, now time.Time) error {
 	unlock := w.subjects.lock(l.Subject)
 	defer unlock()
-	_, err := w.Ledger.Submit(ctx, ledger.Request{At: now, Do: ledger.Move{
-		ID: matureID(l.ID, acc.Version), Kind: "matured",
+	last, err := w.Money.Books.History(ctx, acc.ID, 0, 1)
+	if err != nil || len(last) == 0 {
+		return err
+	}
+	_, err = w.Ledger.Submit(ctx, ledger.Request{At: now, Do: ledger.Move{
+		ID: matureID(l.ID, last[0].N), Kind: "matured",
 		Legs: []ledger.Leg{{Debit: acc.ID, Credit: Available(l.Subject), Amount: acc.Free()}},
 	}})
 	return err

@@ -66,9 +66,6 @@ func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
 // apply writes the rows of both halves of the bank, and outbox messages.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, rows []ledger.Write) error {
 	for _, row := range rows {
-		if a, ok := row.(bank.Abandon); ok {
-			return a.Why
-		}
 		if m, ok := row.(outbox.Message); ok {
 			if err := s.outbox.Insert(ctx, tx, m); err != nil {
 				return err

@@ -14,7 +14,7 @@ import (
 func BenchmarkTransfers(b *testing.B) {
 	for _, parallel := range []int{1, 16, 500} {
 		b.Run(fmt.Sprint(parallel), func(b *testing.B) {
-			l := ledger.New(open(b), ledger.Options{})
+			l := ledger.New(openAt(b, engines["sqlite"](b)), ledger.Options{})
 			b.Cleanup(l.Close)
 			at := time.Date(2020, 8, 20, 0, 0, 0, 0, time.UTC)
 			submit := func(do ledger.Action) {

@@ -15,13 +15,29 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/store/ledgersql"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestLedger(t *testing.T) { storetest.RunLedger(t, open) }
+// engines are where books can be: each gives a place that no other test has.
+var engines = map[string]func(testing.TB) string{
+	"sqlite":   func(t testing.TB) string { return filepath.Join(t.TempDir(), "books ?#%.db") },
+	"postgres": pgtest.URL,
+}
+
+// onEach runs a test on every engine.
+func onEach(t *testing.T, f func(*testing.T, storetest.Open)) {
+	for name, place := range engines {
+		t.Run(name, func(t *testing.T) {
+			f(t, func(t testing.TB) storetest.Books { return openAt(t, place(t)) })
+		})
+	}
+}
+
+func TestLedger(t *testing.T) { onEach(t, storetest.RunLedger) }
 
 // suite is the tables of the suite's rows, as a role has tables of its own.
 var suite = sqldb.Source{Name: "suite", FS: fstest.MapFS{"migrations/00001_suite.sql": {Data: []byte(`
@@ -39,22 +55,26 @@ type books struct {
 	db *sqldb.DB
 }
 
-func open(t testing.TB) storetest.Books {
-	return openFile(t, filepath.Join(t.TempDir(), "books ?#%.db"))
-}
-
-func openFile(t testing.TB, path string) *books {
+func openAt(t testing.TB, where string) *books {
 	t.Helper()
-	db, err := sqldb.Open(path, ledgersql.Migrations(), suite)
+	b, err := tryOpen(where)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := b.db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &books{ledgersql.New(db, apply), db}
+	return b
+}
+
+func tryOpen(where string) (*books, error) {
+	db, err := sqldb.Open(where, ledgersql.Migrations(), suite)
+	if err != nil {
+		return nil, err
+	}
+	return &books{ledgersql.New(db, apply), db}, nil
 }
 
 func apply(ctx context.Context, tx *sqldb.Tx, writes []ledger.Write) error {
@@ -101,6 +121,10 @@ var orphan = child{}
 
 // A row that only the COMMIT refuses is the fault of its request alone, like any other.
 func TestRefusedAtCommit(t *testing.T) {
+	onEach(t, testRefusedAtCommit)
+}
+
+func testRefusedAtCommit(t *testing.T, open storetest.Open) {
 	b := open(t)
 	l := ledger.New(b, ledger.Options{})
 	t.Cleanup(l.Close)
@@ -118,11 +142,10 @@ func TestRefusedAtCommit(t *testing.T) {
 // What a role calls unavailable while its database is well is the fault of the rows: nobody else waits. So is
 // a panic of the role.
 func TestRoleFails(t *testing.T) {
-	db, err := sqldb.Open(filepath.Join(t.TempDir(), "books.db"), ledgersql.Migrations())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	onEach(t, func(t *testing.T, open storetest.Open) { testRoleFails(t, open(t).(*books).db) })
+}
+
+func testRoleFails(t *testing.T, db *sqldb.DB) {
 	for name, apply := range map[string]ledgersql.Apply{
 		"unavailable": func(context.Context, *sqldb.Tx, []ledger.Write) error {
 			return fault.New(fault.Unavailable, "role", errors.New("no"))
@@ -131,7 +154,10 @@ func TestRoleFails(t *testing.T) {
 		"nobody": nil,
 	} {
 		s := ledgersql.New(db, apply)
-		err = s.Commit(t.Context(), ledger.Commit{Token: "t", Changes: &ledger.Changes{}, Writes: []ledger.Write{1}})
+		if _, err := s.Load(t.Context(), ledger.Names{}); err != nil {
+			t.Fatal(err)
+		}
+		err := s.Commit(t.Context(), ledger.Commit{Token: "t", Changes: &ledger.Changes{}, Writes: []ledger.Write{1}})
 		if err == nil || fault.Of(err) != fault.Internal {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -143,6 +169,10 @@ func TestRoleFails(t *testing.T) {
 
 // A row that this version cannot read fails those who name it, and nobody else.
 func TestUnreadableRow(t *testing.T) {
+	onEach(t, testUnreadableRow)
+}
+
+func testUnreadableRow(t *testing.T, open storetest.Open) {
 	b := open(t).(*books)
 	l := ledger.New(b, ledger.Options{})
 	t.Cleanup(l.Close)
@@ -154,7 +184,7 @@ func TestUnreadableRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := b.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE ledger_transfers SET outcome = 'of a later version' WHERE id = 'x'`)
+		_, err := tx.Exec(`UPDATE ledger_entries SET act = 99 WHERE id = 'x'`)
 		return err
 	})
 	if err != nil {
@@ -178,6 +208,10 @@ func TestUnreadableRow(t *testing.T) {
 
 // The database itself out of order is said so, in loading and in committing.
 func TestClosedFile(t *testing.T) {
+	onEach(t, testClosedFile)
+}
+
+func testClosedFile(t *testing.T, open storetest.Open) {
 	b := open(t).(*books)
 	if err := b.db.Close(); err != nil {
 		t.Fatal(err)

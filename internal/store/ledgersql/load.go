@@ -2,39 +2,41 @@ package ledgersql
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"fmt"
-	"time"
+	"slices"
 
-	"github.com/kozamori/kozamori/internal/clock"
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
-// Load implements ledger.Store.
+// Load implements ledger.Store. In a settled process it costs one or two round trips: the head and the ids of the
+// batch, and what is neither remembered nor new.
 func (s *Store) Load(ctx context.Context, names ledger.Names) (*ledger.State, error) {
-	st := ledger.NewState()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var st *ledger.State
 	err := s.db.View(ctx, func(tx *sqldb.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT seq, token FROM ledger_head WHERE one = 1`).Scan(&st.Head.Seq, &st.Head.Token)
+		l := s.loader(names)
+		moved, err := l.find(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if err := loadTransfers(ctx, tx, st, names.Transfers); err != nil {
-			return err
+		if moved {
+			if err := s.follow(ctx, tx, l.head, l.logged); err != nil {
+				return err
+			}
+			l = s.loader(names)
+			if _, err := l.find(ctx, tx); err != nil {
+				return err
+			}
 		}
-		if err := loadAccounts(ctx, tx, st, append(heldAccounts(st), names.Accounts...)); err != nil {
-			return err
-		}
-		if err := loadGates(ctx, tx, st, names.Gates); err != nil {
-			return err
-		}
-		if err := loadLimits(ctx, tx, st, names.Limits); err != nil {
-			return err
-		}
-		return loadUses(ctx, tx, st, names)
+		st = l.st
+		st.Head = l.head
+		return l.load(ctx, tx)
 	})
 	if err != nil {
 		kind := fault.Internal
@@ -46,168 +48,445 @@ func (s *Store) Load(ctx context.Context, names ledger.Names) (*ledger.State, er
 	return st, nil
 }
 
-// heldAccounts are those that a Post or Void of an open hold will change.
-func heldAccounts(st *ledger.State) []ledger.AccountID {
-	var ids []ledger.AccountID
-	for _, t := range st.Transfers {
-		if t.Open() {
-			for _, l := range t.Legs {
-				ids = append(ids, l.Debit, l.Credit)
+// follow forgets everything and begins anew at a head that somebody else has moved.
+func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, head ledger.Head, logged int64) error {
+	s.accounts, s.gates, s.limits = shelf[ledger.AccountID, *ledger.AccountRow]{}, shelf[ledger.GateID, *ledger.GateRow]{}, shelf[ledger.LimitID, *ledger.LimitRow]{}
+	s.head, s.tree = head, ledger.Tree{Size: logged}
+	heights := map[int64]int{}
+	var index []int64
+	for height, n := range ledger.EdgeIndexes(logged) {
+		if n >= 0 {
+			heights[n], index = height, append(index, n)
+		}
+	}
+	if len(index) == 0 {
+		return nil
+	}
+	found := 0
+	var b sqldb.Batch
+	b.Query("log", `SELECT n, hash FROM ledger_hashes WHERE n IN (SELECT c0 FROM {set})`, sqldb.Set{index}, func(r sqldb.Row) error {
+		var n int64
+		var hash []byte
+		err := r.Scan(&n, &hash)
+		if err == nil && len(hash) != tlog.HashSize {
+			err = fmt.Errorf("ledgersql: hash %d of the log has %d bytes", n, len(hash))
+		}
+		if err == nil {
+			s.tree.Edge[heights[n]] = ledger.Hash(hash)
+			found++
+		}
+		return err
+	})
+	if err := tx.Run(ctx, &b); err != nil {
+		return err
+	}
+	if found != len(index) {
+		return fmt.Errorf("ledgersql: the log has lost %d of %d hashes of its edge", len(index)-found, len(index))
+	}
+	return nil
+}
+
+// loader reads what a batch names.
+type loader struct {
+	s      *Store
+	st     *ledger.State
+	head   ledger.Head
+	logged int64
+
+	asked     map[ledger.Key]func(num int64) // what is not remembered, and where its number goes
+	transfers []int64                        // the first entries of those that are known
+	accounts  []int64
+	gates     []int64
+	limits    []int64
+}
+
+// loader begins with what is remembered.
+func (s *Store) loader(names ledger.Names) *loader {
+	l := &loader{s: s, st: ledger.NewState(), asked: make(map[ledger.Key]func(int64), len(names.Transfers))}
+	for _, id := range names.Transfers {
+		l.asked[ledger.KeyOf(id)] = func(num int64) { l.transfers = append(l.transfers, num) }
+	}
+	recall(names.Accounts, &s.accounts, l.st.Accounts, l.asked, &l.accounts)
+	recall(names.Gates, &s.gates, l.st.Gates, l.asked, &l.gates)
+	recall(names.Limits, &s.limits, l.st.Limits, l.asked, &l.limits)
+	return l
+}
+
+func recall[ID ledger.AccountID | ledger.GateID | ledger.LimitID, R any](ids []ID, from *shelf[ID, *R], into map[ID]*R, ask map[ledger.Key]func(int64), nums *[]int64) {
+	for _, id := range ids {
+		if r, ok := from.get(id); ok {
+			into[id] = r
+		} else {
+			ask[ledger.KeyOf(id)] = func(num int64) { *nums = append(*nums, num) }
+		}
+	}
+}
+
+// find reads the head and the numbers of names, and says whether the head has moved.
+func (l *loader) find(ctx context.Context, tx *sqldb.Tx) (moved bool, err error) {
+	var b sqldb.Batch
+	b.Query("head", `SELECT seq, token, last, closed_us, logged FROM ledger_head WHERE one IN (SELECT c0 FROM {set})`, sqldb.Set{[]int64{1}},
+		func(r sqldb.Row) error {
+			var closed int64
+			err := r.Scan(&l.head.Seq, &l.head.Token, &l.head.Last, &closed, &l.logged)
+			l.head.Closed = at(closed)
+			return err
+		})
+	keys := make([][]byte, 0, len(l.asked))
+	for k := range l.asked {
+		keys = append(keys, k[:])
+	}
+	b.Query("names", `SELECT name, num FROM ledger_names WHERE name IN (SELECT c0 FROM {set})`, sqldb.Set{keys}, func(r sqldb.Row) error {
+		var key []byte
+		var num int64
+		if err := r.Scan(&key, &num); err != nil {
+			return err
+		}
+		if len(key) != len(ledger.Key{}) {
+			return fmt.Errorf("ledgersql: a name of %d bytes", len(key))
+		}
+		l.asked[ledger.Key(key)](num)
+		return nil
+	})
+	if err := tx.Run(ctx, &b); err != nil {
+		return false, err
+	}
+	return l.head != l.s.head, nil
+}
+
+// load reads the rows.
+func (l *loader) load(ctx context.Context, tx *sqldb.Tx) error {
+	if err := l.loadTransfers(ctx, tx); err != nil {
+		return err
+	}
+	gates, err := readGates(ctx, tx, l.gates, l.s.gates.of)
+	if err != nil {
+		return err
+	}
+	if err := readAccounts(ctx, tx, l.accounts, func(a *ledger.AccountRow) {
+		l.st.Accounts[a.ID] = a
+		l.s.accounts.put(a.ID, a.Num, a)
+	}); err != nil {
+		return err
+	}
+	for _, g := range gates {
+		l.st.Gates[g.ID] = g
+		l.s.gates.put(g.ID, g.Num, g)
+	}
+	if err := readLimits(ctx, tx, l.limits, func(m *ledger.LimitRow) {
+		l.st.Limits[m.ID] = m
+		l.s.limits.put(m.ID, m.Num, m)
+	}); err != nil {
+		return err
+	}
+	return l.addParents(ctx, tx)
+}
+
+// addParents adds the parents of gates that were remembered.
+func (l *loader) addParents(ctx context.Context, tx *sqldb.Tx) error {
+	var missing []int64
+	for _, g := range l.st.Gates {
+		if _, there := l.st.Gates[g.Parent]; g.ParentNum == 0 || there {
+			continue
+		}
+		if p, ok := l.s.gates.of(g.ParentNum); ok {
+			l.st.Gates[p.ID] = p
+		} else {
+			missing = append(missing, g.ParentNum)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	parents, err := readGates(ctx, tx, missing, l.s.gates.of)
+	for _, p := range parents {
+		l.st.Gates[p.ID] = p
+		l.s.gates.put(p.ID, p.Num, p)
+	}
+	return err
+}
+
+// loadTransfers reads transfers with what a post, void or refund of them will change: their accounts, gates and
+// limits, and what they refund.
+func (l *loader) loadTransfers(ctx context.Context, tx *sqldb.Tx) error {
+	if len(l.transfers) == 0 {
+		return nil
+	}
+	rows, err := readTransfers(ctx, tx, l.transfers)
+	if err != nil {
+		return err
+	}
+	for _, t := range rows.list {
+		l.st.Transfers[t.ID] = t
+		for i := range int64(len(t.Legs)) {
+			leg := rows.journal(t.Num + i)
+			l.need(leg.Debit, leg.Credit)
+		}
+		e := rows.journal(t.Num)
+		l.addGate(e.Gate)
+		for _, n := range e.Limits {
+			l.addLimit(n)
+		}
+	}
+	return nil
+}
+
+// need adds accounts by their numbers.
+func (l *loader) need(nums ...int64) {
+	for _, n := range nums {
+		if a, ok := l.s.accounts.of(n); ok {
+			l.st.Accounts[a.ID] = a
+		} else if n != 0 && !slices.Contains(l.accounts, n) {
+			l.accounts = append(l.accounts, n)
+		}
+	}
+}
+
+func (l *loader) addGate(n int64) {
+	if g, ok := l.s.gates.of(n); ok {
+		l.st.Gates[g.ID] = g
+	} else if n != 0 && !slices.Contains(l.gates, n) {
+		l.gates = append(l.gates, n)
+	}
+}
+
+func (l *loader) addLimit(n int64) {
+	if m, ok := l.s.limits.of(n); ok {
+		l.st.Limits[m.ID] = m
+	} else if n != 0 && !slices.Contains(l.limits, n) {
+		l.limits = append(l.limits, n)
+	}
+}
+
+// transfers are read together with the entries that they are made of.
+type transfers struct {
+	list    []*ledger.TransferRow
+	entries map[int64]ledger.Entry
+}
+
+func (t transfers) journal(seq int64) ledger.Entry { return t.entries[seq] }
+
+// readTransfers rebuilds transfers from their first entries, and those that they refund.
+func readTransfers(ctx context.Context, tx *sqldb.Tx, nums []int64) (transfers, error) {
+	out := transfers{entries: map[int64]ledger.Entry{}}
+	keep := func(e ledger.Entry) { out.entries[e.Seq] = e }
+	fates := map[int64]ledger.Fate{}
+	if err := readEntries(ctx, tx, nums, keep); err != nil {
+		return out, err
+	}
+	for _, n := range nums { // originals of refunds, and theirs are only named
+		if of := out.entries[n].Of; of != 0 && !slices.Contains(nums, of) {
+			nums = append(nums[:len(nums):len(nums)], of)
+		}
+	}
+	for range 2 { // the originals themselves, then all that they and the others are made of
+		var missing []int64
+		for _, n := range nums {
+			e, there := out.entries[n]
+			if !there {
+				missing = append(missing, n)
+			}
+			for _, p := range e.Parts() {
+				if _, there := out.entries[p]; !there {
+					missing = append(missing, p)
+				}
+			}
+		}
+		if err := readEntries(ctx, tx, missing, keep); err != nil {
+			return out, err
+		}
+	}
+	legs, err := out.legAccounts(nums)
+	if err != nil {
+		return out, err
+	}
+	if err := readEntries(ctx, tx, legs, keep); err != nil {
+		return out, err
+	}
+	if err := readFates(ctx, tx, nums, func(f ledger.Fate) { fates[f.Num] = f }); err != nil {
+		return out, err
+	}
+	for _, n := range nums {
+		t, err := ledger.Journal(out.journal).Transfer(n, fates[n])
+		if err != nil {
+			return out, err
+		}
+		out.list = append(out.list, t)
+	}
+	return out, nil
+}
+
+// legAccounts lists the accounts of further legs that are not read yet.
+func (t transfers) legAccounts(nums []int64) (missing []int64, err error) {
+	for _, n := range nums {
+		for i := range int64(t.entries[n].Legs) {
+			leg, there := t.entries[n+i]
+			if !there {
+				return nil, fmt.Errorf("ledgersql: entry %d, a leg of %d, is missing", n+i, n)
+			}
+			for _, a := range []int64{leg.Debit, leg.Credit} {
+				if _, there := t.entries[a]; !there {
+					missing = append(missing, a)
+				}
 			}
 		}
 	}
-	return ids
+	return missing, nil
 }
 
-// query runs a statement over a list of ids and scans every row.
-func query[ID ~string](ctx context.Context, tx *sqldb.Tx, text string, ids []ID, scan func(*sql.Rows) error, args ...any) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	list, err := json.Marshal(ids)
-	if err != nil {
+// distinct is the sorted set of numbers.
+func distinct(nums []int64) []int64 {
+	nums = slices.Clone(nums)
+	slices.Sort(nums)
+	return slices.Compact(nums)
+}
+
+// readEntries reads entries by their numbers; those that are not there are left out.
+func readEntries(ctx context.Context, tx *sqldb.Tx, nums []int64, each func(ledger.Entry)) error {
+	var b sqldb.Batch
+	b.Query("entries", `
+		SELECT seq, act, at_us, id, about, legs, kind, debit, credit, amount, debit_after, credit_after, gate, limits, memo, detail
+		FROM ledger_entries WHERE seq IN (SELECT c0 FROM {set})`, sqldb.Set{distinct(nums)}, func(r sqldb.Row) error {
+		e, err := scanEntry(r)
+		if err == nil {
+			each(e)
+		}
 		return err
-	}
-	rows, err := tx.QueryContext(ctx, text, append([]any{string(list)}, args...)...)
+	})
+	return tx.Run(ctx, &b)
+}
+
+func scanEntry(r sqldb.Row) (ledger.Entry, error) {
+	var e ledger.Entry
+	var act, atUs, legs, amount, debitAfter, creditAfter int64
+	var limits string
+	err := r.Scan(&e.Seq, &act, &atUs, &e.ID, &e.Of, &legs, &e.Kind, &e.Debit, &e.Credit, &amount, &debitAfter, &creditAfter,
+		&e.Gate, &limits, &e.Memo, &e.Detail)
 	if err != nil {
-		return err
+		return e, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
+	e.Act, e.At, e.Legs = ledger.Act(act), at(atUs), int(legs)
+	e.Amount, e.DebitAfter, e.CreditAfter = money.Yen(amount), money.Yen(debitAfter), money.Yen(creditAfter)
+	e.Limits, err = ledger.ParseNumbers(limits)
+	return e, err
+}
+
+func readFates(ctx context.Context, tx *sqldb.Tx, nums []int64, each func(ledger.Fate)) error {
+	var b sqldb.Batch
+	b.Query("fates", `SELECT num, until_us, how, ended_us, posted, refunded FROM ledger_fates WHERE num IN (SELECT c0 FROM {set})`,
+		sqldb.Set{distinct(nums)}, func(r sqldb.Row) error {
+			var f ledger.Fate
+			var how string
+			var until, ended, posted, refunded int64
+			err := r.Scan(&f.Num, &until, &how, &ended, &posted, &refunded)
+			f.Until, f.End, f.Ended, f.Posted, f.Refunded = at(until), ledger.End(how), at(ended), money.Yen(posted), money.Yen(refunded)
+			each(f)
+			return err
+		})
+	return tx.Run(ctx, &b)
+}
+
+func readAccounts(ctx context.Context, tx *sqldb.Tx, nums []int64, each func(*ledger.AccountRow)) error {
+	var b sqldb.Batch
+	b.Query("accounts", `
+		SELECT num, id, kind, floor, ceiling, balance, held_out, held_in, frozen_in, frozen_out, closed, tail
+		FROM ledger_accounts WHERE num IN (SELECT c0 FROM {set})`, sqldb.Set{distinct(nums)}, func(r sqldb.Row) error {
+		var a ledger.AccountRow
+		var id string
+		var floor, ceiling, balance, out, in, frozenIn, frozenOut, closed int64
+		var tail []byte
+		err := r.Scan(&a.Num, &id, &a.Kind, &floor, &ceiling, &balance, &out, &in, &frozenIn, &frozenOut, &closed, &tail)
+		if err != nil {
 			return err
 		}
-	}
-	return rows.Err()
-}
-
-func loadAccounts(ctx context.Context, tx *sqldb.Tx, st *ledger.State, ids []ledger.AccountID) error {
-	return query(ctx, tx, `
-		SELECT id, kind, floor, ceiling, balance, held_out, held_in, frozen_in, frozen_out, version
-		FROM ledger_accounts WHERE id IN (SELECT value FROM json_each($1))`, ids, func(r *sql.Rows) error {
-		var a ledger.Account
-		err := r.Scan(&a.ID, &a.Kind, &a.Floor, &a.Ceiling, &a.Balance, &a.HeldOut, &a.HeldIn, &a.FrozenIn, &a.FrozenOut, &a.Version)
-		st.Accounts[a.ID] = a
+		a.ID = ledger.AccountID(id)
+		a.Floor, a.Ceiling, a.Balance = money.Yen(floor), money.Yen(ceiling), money.Yen(balance)
+		a.HeldOut, a.HeldIn = money.Yen(out), money.Yen(in)
+		a.FrozenIn, a.FrozenOut, a.Closed = frozenIn == 1, frozenOut == 1, closed == 1
+		a.Tail, err = unpacked(tail)
+		each(&a)
 		return err
 	})
+	return tx.Run(ctx, &b)
 }
 
-func loadTransfers(ctx context.Context, tx *sqldb.Tx, st *ledger.State, ids []ledger.TransferID) error {
-	err := query(ctx, tx, `
-		SELECT t.id, t.is_hold, t.kind, t.gate, t.device, t.limits, t.memo, t.is_final, t.digest,
-			t.at_us, t.outcome, t.r_account, t.r_limit, t.r_window, t.r_left, t.r_reason, t.r_until_us,
-			COALESCE(e.how, ''), COALESCE(e.at_us, 0)
-		FROM ledger_transfers AS t LEFT JOIN ledger_ends AS e ON e.transfer = t.id
-		WHERE t.id IN (SELECT value FROM json_each($1))`, ids, func(r *sql.Rows) error {
-		t, err := scanTransfer(r)
-		st.Transfers[t.ID] = t
-		return err
-	})
-	if err != nil {
-		return err
+// readGates reads gates and their parents; of finds those that are known already.
+func readGates(ctx context.Context, tx *sqldb.Tx, nums []int64, of func(int64) (*ledger.GateRow, bool)) ([]*ledger.GateRow, error) {
+	read := map[int64]*ledger.GateRow{}
+	parent := func(g *ledger.GateRow) (*ledger.GateRow, bool) {
+		if p, ok := read[g.ParentNum]; ok {
+			return p, true
+		}
+		return of(g.ParentNum)
 	}
-	return query(ctx, tx, `
-		SELECT transfer, debit, credit, amount FROM ledger_legs
-		WHERE transfer IN (SELECT value FROM json_each($1)) ORDER BY transfer, n`, ids, func(r *sql.Rows) error {
-		var id ledger.TransferID
-		var l ledger.Leg
-		err := r.Scan(&id, &l.Debit, &l.Credit, &l.Amount)
-		t := st.Transfers[id]
-		t.Legs = append(t.Legs, l)
-		st.Transfers[id] = t
-		return err
-	})
+	for wanted := distinct(nums); len(wanted) > 0; { // twice: a gate has one parent and no more, but the tables may say otherwise
+		if err := readGateRows(ctx, tx, wanted, func(g *ledger.GateRow) { read[g.Num] = g }); err != nil {
+			return nil, err
+		}
+		wanted = nil
+		for _, g := range read {
+			if _, there := parent(g); g.ParentNum != 0 && !there {
+				wanted = append(wanted, g.ParentNum)
+			}
+		}
+	}
+	var list []*ledger.GateRow
+	for _, g := range read {
+		if g.ParentNum != 0 {
+			p, _ := parent(g)
+			g.Parent = p.ID
+		}
+		list = append(list, g)
+	}
+	return list, nil
 }
 
-func scanTransfer(r *sql.Rows) (ledger.Transfer, error) {
-	var t ledger.Transfer
-	var limits, outcome string
-	var digest []byte
-	var atUs, untilUs, endedUs int64
-	err := r.Scan(&t.ID, &t.Hold, &t.Kind, &t.Gate, &t.Device, &limits, &t.Memo, &t.Final, &digest,
-		&atUs, &outcome, &t.Result.Account, &t.Result.Limit, &t.Result.Window, &t.Result.Left, &t.Result.Reason, &untilUs,
-		&t.End, &endedUs)
-	if err != nil {
-		return t, err
-	}
-	if t.Result.Outcome, err = ledger.OutcomeNamed(outcome); err != nil {
-		return t, err
-	}
-	if len(digest) != len(t.Digest) {
-		return t, fmt.Errorf("ledgersql: transfer %s has a digest of %d bytes", t.ID, len(digest))
-	}
-	t.Digest = ledger.Digest(digest)
-	t.Result.At, t.Result.Until, t.Ended = at(atUs), at(untilUs), at(endedUs)
-	if limits == "[]" {
-		return t, nil
-	}
-	return t, json.Unmarshal([]byte(limits), &t.Limits)
-}
-
-// loadGates reads gates and their parents.
-func loadGates(ctx context.Context, tx *sqldb.Tx, st *ledger.State, ids []ledger.GateID) error {
-	return query(ctx, tx, `
-		SELECT id, parent, shut, not_before_us, until_us, limited_until_us, limited_cap, device, version
-		FROM ledger_gates
-		WHERE id IN (
-			SELECT value FROM json_each($1)
-			UNION SELECT parent FROM ledger_gates WHERE id IN (SELECT value FROM json_each($1)))`, ids, func(r *sql.Rows) error {
-		var g ledger.Gate
-		var notBefore, until, limited int64
-		err := r.Scan(&g.ID, &g.Parent, &g.Shut, &notBefore, &until, &limited, &g.LimitedCap, &g.Device, &g.Version)
+func readGateRows(ctx context.Context, tx *sqldb.Tx, nums []int64, each func(*ledger.GateRow)) error {
+	found := 0
+	var b sqldb.Batch
+	b.Query("gates", `
+		SELECT num, id, parent, shut, not_before_us, until_us, limited_until_us, limited_cap, device, version, meter
+		FROM ledger_gates WHERE num IN (SELECT c0 FROM {set})`, sqldb.Set{nums}, func(r sqldb.Row) error {
+		var g ledger.GateRow
+		var id string
+		var notBefore, until, limited, limitedCap int64
+		var meter []byte
+		err := r.Scan(&g.Num, &id, &g.ParentNum, &g.Shut, &notBefore, &until, &limited, &limitedCap, &g.Device, &g.Version, &meter)
+		if err != nil {
+			return err
+		}
+		g.ID, g.LimitedCap = ledger.GateID(id), money.Yen(limitedCap)
 		g.NotBefore, g.Until, g.LimitedUntil = at(notBefore), at(until), at(limited)
-		st.Gates[g.ID] = g
+		g.Meter, err = ledger.ParseMeter(meter)
+		found++
+		each(&g)
 		return err
 	})
-}
-
-func loadLimits(ctx context.Context, tx *sqldb.Tx, st *ledger.State, ids []ledger.LimitID) error {
-	return query(ctx, tx, `
-		SELECT id, each, day, month, version
-		FROM ledger_limits WHERE id IN (SELECT value FROM json_each($1))`, ids, func(r *sql.Rows) error {
-		var l ledger.Limit
-		err := r.Scan(&l.ID, &l.Each, &l.Day, &l.Month, &l.Version)
-		st.Limits[l.ID] = l
-		return err
-	})
-}
-
-// usesQuery merges uses that no moment of the batch tells apart: those in every moment's day into one, those
-// in every moment's month but in nobody's day into another. $2 month of From, $3 month of To, $4 day of
-// From, $5 day of To: the ends of the windows, of which the uses lie strictly after.
-const usesQuery = `
-	SELECT id, meter, max(at_us), sum(amount)
-	FROM ledger_uses
-	WHERE id IN (SELECT value FROM json_each($1)) AND meter = $6 AND at_us > $2
-	GROUP BY id, meter, CASE WHEN at_us > $5 THEN -1 WHEN at_us > $3 AND at_us <= $4 THEN -2 ELSE at_us END`
-
-func loadUses(ctx context.Context, tx *sqldb.Tx, st *ledger.State, n ledger.Names) error {
-	if n.From.IsZero() {
-		return nil
-	}
-	end := func(t time.Time, window time.Duration) int64 { return clock.Micros(t.Add(-window)) }
-	dayFrom, dayTo := end(n.From, ledger.DayWindow), end(n.To, ledger.DayWindow)
-	monthFrom, monthTo := end(n.From, ledger.MonthWindow), end(n.To, ledger.MonthWindow)
-	err := query(ctx, tx, usesQuery, n.Limits, func(r *sql.Rows) error {
-		id, u, err := scanUse[ledger.LimitID](r)
-		st.LimitUses[id] = append(st.LimitUses[id], u)
-		return err
-	}, monthFrom, monthTo, dayFrom, dayTo, "limit")
-	if err != nil {
+	if err := tx.Run(ctx, &b); err != nil {
 		return err
 	}
-	return query(ctx, tx, usesQuery, n.Gates, func(r *sql.Rows) error {
-		id, u, err := scanUse[ledger.GateID](r)
-		st.GateUses[id] = append(st.GateUses[id], u)
-		return err
-	}, dayFrom, monthTo, dayFrom, dayTo, "gate")
+	if found != len(nums) {
+		return fmt.Errorf("ledgersql: %d of %d gates are missing", len(nums)-found, len(nums))
+	}
+	return nil
 }
 
-func scanUse[ID ~string](r *sql.Rows) (id ID, u ledger.Use, err error) {
-	var meter string
-	var atUs int64
-	var sum money.Yen
-	err = r.Scan(&id, &meter, &atUs, &sum)
-	u.At, u.Amount = at(atUs), sum
-	return id, u, err
+func readLimits(ctx context.Context, tx *sqldb.Tx, nums []int64, each func(*ledger.LimitRow)) error {
+	var b sqldb.Batch
+	b.Query("limits", `SELECT num, id, each, day, month, version, meter FROM ledger_limits WHERE num IN (SELECT c0 FROM {set})`,
+		sqldb.Set{distinct(nums)}, func(r sqldb.Row) error {
+			var l ledger.LimitRow
+			var id string
+			var most, day, month int64
+			var meter []byte
+			if err := r.Scan(&l.Num, &id, &most, &day, &month, &l.Version, &meter); err != nil {
+				return err
+			}
+			l.ID, l.Each, l.Day, l.Month = ledger.LimitID(id), money.Yen(most), money.Yen(day), money.Yen(month)
+			var err error
+			l.Meter, err = ledger.ParseMeter(meter)
+			each(&l)
+			return err
+		})
+	return tx.Run(ctx, &b)
 }

@@ -1,5 +1,6 @@
-// Package ledgersql keeps the books of a ledger in a SQLite file, beside the tables of the role whose books
-// they are: one commit carries both.
+// Package ledgersql keeps the books of a ledger beside the tables of the role whose books they are: one commit
+// carries both. What a commit needs to know it remembers from the commits before, as far as the head says that
+// nobody else has written meanwhile.
 package ledgersql
 
 import (
@@ -7,6 +8,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
@@ -20,14 +24,22 @@ var files embed.FS
 func Migrations() sqldb.Source { return sqldb.Source{Name: "ledger", FS: files} }
 
 // Apply writes the rows of the role that requests asked for, in the transaction that commits them, and uses
-// nothing of the file but that transaction. An error or a panic makes the ledger look for the request whose
+// nothing of the database but that transaction. An error or a panic makes the ledger look for the request whose
 // rows are the cause and refuse that one alone.
 type Apply func(ctx context.Context, tx *sqldb.Tx, writes []ledger.Write) error
 
-// Store is the books in one file.
+// Store is the books in one set of tables.
 type Store struct {
 	db    *sqldb.DB
 	apply Apply
+	noLog bool
+
+	mu       sync.Mutex
+	head     ledger.Head // as of which what follows is known
+	tree     ledger.Tree // of the log
+	accounts shelf[ledger.AccountID, *ledger.AccountRow]
+	gates    shelf[ledger.GateID, *ledger.GateRow]
+	limits   shelf[ledger.LimitID, *ledger.LimitRow]
 }
 
 var (
@@ -35,7 +47,10 @@ var (
 	_ ledger.Reader = (*Store)(nil)
 )
 
-// New makes a Store of a file that has the tables of Migrations. apply may be nil where no request has
+// How many rows are remembered at most, of each sort.
+const remembered = 200_000
+
+// New makes a Store of a database that has the tables of Migrations. apply may be nil where no request has
 // rows.
 func New(db *sqldb.DB, apply Apply) *Store {
 	if apply == nil {
@@ -49,13 +64,23 @@ func New(db *sqldb.DB, apply Apply) *Store {
 	return &Store{db: db, apply: apply}
 }
 
+// WithoutLog leaves the log out, for a benchmark that shows what it costs. It must be called before anything else.
+func (s *Store) WithoutLog() { s.noLog = true }
+
 // Commit implements ledger.Store.
 func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tree := s.tree
+	if c.On != s.head {
+		return ledger.ErrMoved // decided on something older than what was loaded last
+	}
+	next := ledger.Head{Seq: c.On.Seq + 1, Token: c.Token, Last: c.On.Last + int64(len(c.Changes.Entries)), Closed: c.Changes.Closed}
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := moveHead(ctx, tx, c); err != nil {
-			return err
-		}
-		if err := write(ctx, tx, c.Changes); err != nil {
+		var b sqldb.Batch
+		moveHead(&b, c.On, next, &tree, c.Changes, s.noLog)
+		write(&b, c.On.Last, c.Changes)
+		if err := tx.Run(ctx, &b); err != nil {
 			return err
 		}
 		if len(c.Writes) == 0 {
@@ -63,10 +88,17 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 		}
 		return s.safely(ctx, tx, c.Writes)
 	})
+	if err == nil {
+		s.head, s.tree = next, tree
+		remember(&s.accounts, c.Changes.Accounts, func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
+		remember(&s.gates, c.Changes.Gates, func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
+		remember(&s.limits, c.Changes.Limits, func(l *ledger.LimitRow) (ledger.LimitID, int64) { return l.ID, l.Num })
+		return nil
+	}
 	var failed *sqldb.CommitError
 	switch {
-	case err == nil:
-		return nil
+	case errors.Is(err, errHead):
+		return ledger.ErrMoved
 	case errors.As(err, &failed) && sqldb.OutOfOrder(err): // a deferred constraint, in contrast, was rolled back
 		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
 	case sqldb.OutOfOrder(err):
@@ -87,17 +119,32 @@ func (s *Store) safely(ctx context.Context, tx *sqldb.Tx, writes []ledger.Write)
 	return s.apply(ctx, tx, writes)
 }
 
-// moveHead is the guard against a second writer: it changes the head only from the one that was decided on.
-func moveHead(ctx context.Context, tx *sqldb.Tx, c ledger.Commit) error {
-	res, err := tx.ExecContext(ctx, `UPDATE ledger_head SET seq = seq + 1, token = $1 WHERE one = 1 AND seq = $2 AND token = $3`,
-		c.Token, c.On.Seq, c.On.Token)
-	if err != nil {
-		return err
+// errHead is the failure of the statement that moves the head.
+var errHead = errors.New("move head")
+
+// moveHead is the guard against a second writer: it changes the head only from the one that was decided on. It
+// extends the log.
+func moveHead(b *sqldb.Batch, on, next ledger.Head, tree *ledger.Tree, c *ledger.Changes, noLog bool) {
+	logged := tree.Size
+	if !c.Empty() && !noLog {
+		record, leaf := c.Log(tree.Size)
+		first := tlog.StoredHashIndex(0, tree.Size)
+		var index []int64
+		var hashes [][]byte
+		for i, h := range tree.Add(leaf, nil) {
+			index, hashes = append(index, first+int64(i)), append(hashes, h[:])
+		}
+		b.Exec("insert hashes", `INSERT INTO ledger_hashes (n, hash) SELECT c0, c1 FROM {set}`, sqldb.Set{index, hashes})
+		b.Exec("insert commit", `INSERT INTO ledger_commits (n, last, closed_us, root) SELECT c0, c1, c2, c3 FROM {set}`,
+			sqldb.Set{[]int64{record.N}, []int64{record.Last}, []int64{us(record.Closed)}, [][]byte{record.Root[:]}})
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(err, ledger.ErrMoved)
-	}
-	return nil
+	b.First(errHead, `
+		UPDATE ledger_head AS h SET seq = h.seq + 1, token = c0, last = c1, closed_us = c2, logged = c3
+		FROM {set} WHERE h.seq = c4 AND h.token = c5 AND h.logged = c6`,
+		sqldb.Set{
+			[]string{next.Token}, []int64{next.Last}, []int64{us(next.Closed)}, []int64{tree.Size},
+			[]int64{on.Seq}, []string{on.Token}, []int64{logged},
+		})
 }
 
 // The package's short names of how a time is stored, and read.

@@ -1,211 +1,207 @@
 package ledgersql
 
 import (
-	"context"
-	"encoding/hex"
-	"encoding/json"
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
-// rows is a table of values for one set-based statement: SQLite reads it with json_each.
-type rows [][]any
-
-// exec runs a statement over all rows at once and checks that it touched each of them exactly once.
-func exec(ctx context.Context, tx *sqldb.Tx, what, query string, r rows) error {
-	if len(r) == 0 {
-		return nil
-	}
-	list, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	res, err := tx.ExecContext(ctx, query, string(list))
-	if err != nil {
-		return fmt.Errorf("ledgersql: %s: %w", what, err)
-	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return err
-	}
-	if n != int64(len(r)) {
-		return fmt.Errorf("ledgersql: %s: %d rows, want %d", what, n, len(r))
-	}
-	return nil
+// write stores what a batch changed; last is the last entry before it. Its guard is the head: nobody else has
+// written since it was decided.
+func write(b *sqldb.Batch, last int64, c *ledger.Changes) {
+	writeEntries(b, c.Entries)
+	writeNames(b, c.Names)
+	writeAccounts(b, last, c.Accounts)
+	writePages(b, c.Pages)
+	writeGates(b, last, c.Gates)
+	writeLimits(b, last, c.Limits)
+	writeFates(b, c.Fates)
 }
 
-// write stores what a batch changed. Its guard is the head: nobody else has written since it was decided.
-func write(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	steps := []func(context.Context, *sqldb.Tx, *ledger.Changes) error{
-		writeAccounts, writeGates, writeLimits, writeTransfers, writeLines, writeUses, writeEnds,
+func writeEntries(b *sqldb.Batch, entries []ledger.Entry) {
+	n := len(entries)
+	integers := func() []int64 { return make([]int64, n) }
+	texts := func() []string { return make([]string, n) }
+	seq, act, atUs, about, legs := integers(), integers(), integers(), integers(), integers()
+	debit, credit, amount, debitAfter, creditAfter, gate := integers(), integers(), integers(), integers(), integers(), integers()
+	id, kind, limits, memo, detail := texts(), texts(), texts(), texts(), texts()
+	for i := range entries {
+		e := &entries[i]
+		seq[i], act[i], atUs[i], about[i], legs[i] = e.Seq, int64(e.Act), us(e.At), e.Of, int64(e.Legs)
+		debit[i], credit[i], amount[i] = e.Debit, e.Credit, int64(e.Amount)
+		debitAfter[i], creditAfter[i], gate[i] = int64(e.DebitAfter), int64(e.CreditAfter), e.Gate
+		id[i], kind[i], limits[i], memo[i], detail[i] = e.ID, e.Kind, ledger.Numbers(e.Limits), e.Memo, e.Detail
 	}
-	for _, step := range steps {
-		if err := step(ctx, tx, c); err != nil {
-			return err
-		}
-	}
-	return nil
+	b.Exec("insert entries", `
+		INSERT INTO ledger_entries (seq, act, at_us, id, about, legs, kind, debit, credit, amount, debit_after, credit_after, gate, limits, memo, detail)
+		SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15 FROM {set}`,
+		sqldb.Set{seq, act, atUs, id, about, legs, kind, debit, credit, amount, debitAfter, creditAfter, gate, limits, memo, detail})
 }
 
-// byVersion splits changed values into those that are new and those that replace a version.
-func byVersion[T any](list []ledger.Changed[T], row func(T) []any) (fresh, old rows) {
-	for _, c := range list {
-		if c.Was == 0 {
-			fresh = append(fresh, row(c.Now))
-		} else {
-			old = append(old, append(row(c.Now), c.Was))
-		}
+// writeNames writes them in their order, which is that of the index: neighbours share its pages.
+func writeNames(b *sqldb.Batch, names []ledger.Name) {
+	names = slices.Clone(names)
+	slices.SortFunc(names, func(a, b ledger.Name) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	keys, nums := make([][]byte, len(names)), make([]int64, len(names))
+	for i := range names {
+		keys[i], nums[i] = names[i].Key[:], names[i].Num
 	}
-	return fresh, old
+	b.Exec("insert names", `INSERT INTO ledger_names (name, num) SELECT c0, c1 FROM {set}`, sqldb.Set{keys, nums})
 }
 
-func writeAccounts(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	fresh, old := byVersion(c.Accounts, func(a ledger.Account) []any {
-		return []any{a.ID, a.Kind, a.Floor, a.Ceiling, a.Balance, a.HeldOut, a.HeldIn, bit(a.FrozenIn), bit(a.FrozenOut), a.Version}
+// fresh splits rows, which stand in the order of their numbers, into those that are there and those that are new.
+func fresh[R any](rows []R, last int64, num func(R) int64) (old, added []R) {
+	i := slices.IndexFunc(rows, func(r R) bool { return num(r) > last })
+	if i < 0 {
+		return rows, nil
+	}
+	return rows[:i], rows[i:]
+}
+
+func writeAccounts(b *sqldb.Batch, last int64, rows []*ledger.AccountRow) {
+	old, added := fresh(rows, last, func(a *ledger.AccountRow) int64 { return a.Num })
+	b.Exec("insert accounts", `
+		INSERT INTO ledger_accounts (num, id, kind, floor, ceiling, balance, held_out, held_in, frozen_in, frozen_out, closed, tail)
+		SELECT c0, c10, c11, c1, c2, c3, c4, c5, c6, c7, c8, c9 FROM {set}`, append(accountSet(added), columnOf(added, func(a *ledger.AccountRow) string {
+		return string(a.ID)
+	}), columnOf(added, func(a *ledger.AccountRow) string { return a.Kind })))
+	b.Exec("update accounts", `
+		UPDATE ledger_accounts AS a SET floor = c1, ceiling = c2, balance = c3, held_out = c4, held_in = c5,
+			frozen_in = c6, frozen_out = c7, closed = c8, tail = c9
+		FROM {set} WHERE a.num = c0`, accountSet(old))
+}
+
+// accountSet is what may change of accounts.
+func accountSet(rows []*ledger.AccountRow) sqldb.Set {
+	integers := func(of func(*ledger.AccountRow) int64) []int64 { return columnOf(rows, of) }
+	return sqldb.Set{
+		integers(func(a *ledger.AccountRow) int64 { return a.Num }),
+		integers(func(a *ledger.AccountRow) int64 { return int64(a.Floor) }),
+		integers(func(a *ledger.AccountRow) int64 { return int64(a.Ceiling) }),
+		integers(func(a *ledger.AccountRow) int64 { return int64(a.Balance) }),
+		integers(func(a *ledger.AccountRow) int64 { return int64(a.HeldOut) }),
+		integers(func(a *ledger.AccountRow) int64 { return int64(a.HeldIn) }),
+		integers(func(a *ledger.AccountRow) int64 { return bit(a.FrozenIn) }),
+		integers(func(a *ledger.AccountRow) int64 { return bit(a.FrozenOut) }),
+		integers(func(a *ledger.AccountRow) int64 { return bit(a.Closed) }),
+		columnOf(rows, func(a *ledger.AccountRow) []byte { return packed(a.Tail) }),
+	}
+}
+
+// columnOf is a column of a set of rows.
+func columnOf[R, V any](rows []R, of func(R) V) []V {
+	column := make([]V, len(rows))
+	for i, r := range rows {
+		column[i] = of(r)
+	}
+	return column
+}
+
+func writePages(b *sqldb.Batch, pages []ledger.Page) {
+	b.Exec("insert pages", `INSERT INTO ledger_pages (account, first, lines) SELECT c0, c1, c2 FROM {set}`, sqldb.Set{
+		columnOf(pages, func(p ledger.Page) int64 { return p.Account }),
+		columnOf(pages, func(p ledger.Page) int64 { return p.Lines[0] }),
+		columnOf(pages, func(p ledger.Page) []byte { return packed(p.Lines) }),
 	})
-	err := exec(ctx, tx, "insert accounts", `
-		INSERT INTO ledger_accounts (id, kind, floor, ceiling, balance, held_out, held_in, frozen_in, frozen_out, version)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9
-		FROM json_each($1)`, fresh)
-	if err != nil {
-		return err
-	}
-	return exec(ctx, tx, "update accounts", `
-		UPDATE ledger_accounts AS a
-		SET floor = j.value->>2, ceiling = j.value->>3, balance = j.value->>4, held_out = j.value->>5, held_in = j.value->>6,
-			frozen_in = j.value->>7, frozen_out = j.value->>8, version = j.value->>9
-		FROM json_each($1) AS j
-		WHERE a.id = j.value->>0 AND a.version = j.value->>10`, old)
 }
 
-func writeGates(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	fresh, old := byVersion(c.Gates, func(g ledger.Gate) []any {
-		return []any{g.ID, g.Parent, g.Shut, us(g.NotBefore), us(g.Until), us(g.LimitedUntil), g.LimitedCap, g.Device, g.Version}
-	})
-	err := exec(ctx, tx, "insert gates", `
-		INSERT INTO ledger_gates (id, parent, shut, not_before_us, until_us, limited_until_us, limited_cap, device, version)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8
-		FROM json_each($1)`, fresh)
-	if err != nil {
-		return err
-	}
-	return exec(ctx, tx, "update gates", `
-		UPDATE ledger_gates AS g
-		SET parent = j.value->>1, shut = j.value->>2, not_before_us = j.value->>3, until_us = j.value->>4,
-			limited_until_us = j.value->>5, limited_cap = j.value->>6, device = j.value->>7, version = j.value->>8
-		FROM json_each($1) AS j
-		WHERE g.id = j.value->>0 AND g.version = j.value->>9`, old)
+func writeGates(b *sqldb.Batch, last int64, rows []*ledger.GateRow) {
+	old, added := fresh(rows, last, func(g *ledger.GateRow) int64 { return g.Num })
+	b.Exec("insert gates", `
+		INSERT INTO ledger_gates (num, id, parent, shut, not_before_us, until_us, limited_until_us, limited_cap, device, version, meter)
+		SELECT c0, c10, c1, c2, c3, c4, c5, c6, c7, c8, c9 FROM {set}`,
+		append(gateSet(added), columnOf(added, func(g *ledger.GateRow) string { return string(g.ID) })))
+	b.Exec("update gates", `
+		UPDATE ledger_gates AS g SET parent = c1, shut = c2, not_before_us = c3, until_us = c4, limited_until_us = c5,
+			limited_cap = c6, device = c7, version = c8, meter = c9
+		FROM {set} WHERE g.num = c0`, gateSet(old))
 }
 
-func writeLimits(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	fresh, old := byVersion(c.Limits, func(l ledger.Limit) []any {
-		return []any{l.ID, l.Each, l.Day, l.Month, l.Version}
-	})
-	err := exec(ctx, tx, "insert limits", `
-		INSERT INTO ledger_limits (id, each, day, month, version)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4
-		FROM json_each($1)`, fresh)
-	if err != nil {
-		return err
+func gateSet(rows []*ledger.GateRow) sqldb.Set {
+	return sqldb.Set{
+		columnOf(rows, func(g *ledger.GateRow) int64 { return g.Num }),
+		columnOf(rows, func(g *ledger.GateRow) int64 { return g.ParentNum }),
+		columnOf(rows, func(g *ledger.GateRow) string { return g.Shut }),
+		columnOf(rows, func(g *ledger.GateRow) int64 { return us(g.NotBefore) }),
+		columnOf(rows, func(g *ledger.GateRow) int64 { return us(g.Until) }),
+		columnOf(rows, func(g *ledger.GateRow) int64 { return us(g.LimitedUntil) }),
+		columnOf(rows, func(g *ledger.GateRow) int64 { return int64(g.LimitedCap) }),
+		columnOf(rows, func(g *ledger.GateRow) string { return g.Device }),
+		columnOf(rows, func(g *ledger.GateRow) int64 { return g.Version }),
+		columnOf(rows, func(g *ledger.GateRow) []byte { return g.Bytes() }),
 	}
-	return exec(ctx, tx, "update limits", `
-		UPDATE ledger_limits AS l
-		SET each = j.value->>1, day = j.value->>2, month = j.value->>3, version = j.value->>4
-		FROM json_each($1) AS j
-		WHERE l.id = j.value->>0 AND l.version = j.value->>5`, old)
 }
 
-func writeTransfers(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	var transfers, legs rows
-	for _, t := range c.Transfers {
-		limits, err := json.Marshal(append([]ledger.LimitID{}, t.Limits...))
-		if err != nil {
-			return err
-		}
-		r := t.Result
-		transfers = append(transfers, []any{
-			t.ID, bit(t.Hold), t.Kind, t.Gate, t.Device, string(limits), t.Memo, bit(t.Final), hex.EncodeToString(t.Digest[:]),
-			us(r.At), r.Outcome.String(), r.Account, r.Limit, r.Window, r.Left, r.Reason, us(r.Until),
+func writeLimits(b *sqldb.Batch, last int64, rows []*ledger.LimitRow) {
+	old, added := fresh(rows, last, func(l *ledger.LimitRow) int64 { return l.Num })
+	b.Exec("insert limits", `
+		INSERT INTO ledger_limits (num, id, each, day, month, version, meter) SELECT c0, c6, c1, c2, c3, c4, c5 FROM {set}`,
+		append(limitSet(added), columnOf(added, func(l *ledger.LimitRow) string { return string(l.ID) })))
+	b.Exec("update limits", `
+		UPDATE ledger_limits AS l SET each = c1, day = c2, month = c3, version = c4, meter = c5 FROM {set} WHERE l.num = c0`, limitSet(old))
+}
+
+func limitSet(rows []*ledger.LimitRow) sqldb.Set {
+	return sqldb.Set{
+		columnOf(rows, func(l *ledger.LimitRow) int64 { return l.Num }),
+		columnOf(rows, func(l *ledger.LimitRow) int64 { return int64(l.Each) }),
+		columnOf(rows, func(l *ledger.LimitRow) int64 { return int64(l.Day) }),
+		columnOf(rows, func(l *ledger.LimitRow) int64 { return int64(l.Month) }),
+		columnOf(rows, func(l *ledger.LimitRow) int64 { return l.Version }),
+		columnOf(rows, func(l *ledger.LimitRow) []byte { return l.Bytes() }),
+	}
+}
+
+func writeFates(b *sqldb.Batch, fates []ledger.Fate) {
+	b.Exec("write fates", `
+		INSERT INTO ledger_fates (num, until_us, how, ended_us, posted, refunded) SELECT c0, c1, c2, c3, c4, c5 FROM {set} WHERE true
+		ON CONFLICT (num) DO UPDATE SET how = excluded.how, ended_us = excluded.ended_us, posted = excluded.posted, refunded = excluded.refunded`,
+		sqldb.Set{
+			columnOf(fates, func(f ledger.Fate) int64 { return f.Num }),
+			columnOf(fates, func(f ledger.Fate) int64 { return us(f.Until) }),
+			columnOf(fates, func(f ledger.Fate) string { return string(f.End) }),
+			columnOf(fates, func(f ledger.Fate) int64 { return us(f.Ended) }),
+			columnOf(fates, func(f ledger.Fate) int64 { return int64(f.Posted) }),
+			columnOf(fates, func(f ledger.Fate) int64 { return int64(f.Refunded) }),
 		})
-		if r.Outcome != ledger.Done {
-			continue
-		}
-		for n, l := range t.Legs {
-			legs = append(legs, []any{t.ID, n, l.Debit, l.Credit, l.Amount})
-		}
-	}
-	err := exec(ctx, tx, "insert transfers", `
-		INSERT INTO ledger_transfers (id, is_hold, kind, gate, device, limits, memo, is_final, digest,
-			at_us, outcome, r_account, r_limit, r_window, r_left, r_reason, r_until_us)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, unhex(value->>8),
-			value->>9, value->>10, value->>11, value->>12, value->>13, value->>14, value->>15, value->>16
-		FROM json_each($1)`, transfers)
-	if err != nil {
-		return err
-	}
-	return exec(ctx, tx, "insert legs", `
-		INSERT INTO ledger_legs (transfer, n, debit, credit, amount)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4
-		FROM json_each($1)`, legs)
 }
 
-func writeLines(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	var lines rows
-	for _, l := range c.Lines {
-		lines = append(lines, []any{l.Account, l.N, l.Transfer, l.Kind, l.Other, l.Amount, l.Balance, us(l.At)})
-	}
-	return exec(ctx, tx, "insert lines", `
-		INSERT INTO ledger_lines (account, n, transfer, kind, other, amount, balance, at_us)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7
-		FROM json_each($1)`, lines)
-}
-
-func writeUses(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	var uses rows
-	for _, u := range c.Spent {
-		if u.Limit != "" {
-			uses = append(uses, []any{"limit", u.Limit, us(u.At), u.Transfer, u.Amount})
-		} else {
-			uses = append(uses, []any{"gate", u.Gate, us(u.At), u.Transfer, u.Amount})
-		}
-	}
-	return exec(ctx, tx, "insert uses", `
-		INSERT INTO ledger_uses (meter, id, at_us, transfer, amount)
-		SELECT value->>0, value->>1, value->>2, value->>3, value->>4
-		FROM json_each($1)`, uses)
-}
-
-func writeEnds(ctx context.Context, tx *sqldb.Tx, c *ledger.Changes) error {
-	var ends, back rows
-	for _, t := range c.Ended {
-		ends = append(ends, []any{t.ID, t.End, us(t.Ended)})
-		if t.End != ledger.Voided {
-			continue
-		}
-		for _, id := range t.Limits {
-			back = append(back, []any{"limit", id, us(t.Result.At), t.ID})
-		}
-		if t.Gate != "" {
-			back = append(back, []any{"gate", t.Gate, us(t.Result.At), t.ID})
-		}
-	}
-	err := exec(ctx, tx, "insert ends", `
-		INSERT INTO ledger_ends (transfer, how, at_us)
-		SELECT value->>0, value->>1, value->>2
-		FROM json_each($1)`, ends)
-	if err != nil {
-		return err
-	}
-	return exec(ctx, tx, "take uses back", `
-		DELETE FROM ledger_uses
-		WHERE (meter, id, at_us, transfer) IN (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each($1))`, back)
-}
-
-func bit(b bool) int {
+func bit(b bool) int64 {
 	if b {
 		return 1
 	}
 	return 0
 }
+
+// packed is a growing list of entries as a column keeps it: varints of the first and of each step.
+func packed(list []int64) []byte {
+	b := make([]byte, 0, 8+2*len(list))
+	was := int64(0)
+	for _, n := range list {
+		b = binary.AppendUvarint(b, uint64(n-was))
+		was = n
+	}
+	return b
+}
+
+// unpacked is packed backwards.
+func unpacked(b []byte) ([]int64, error) {
+	var list []int64
+	for was := int64(0); len(b) > 0; {
+		step, size := binary.Uvarint(b)
+		if size <= 0 || step == 0 || step > 1<<62 || was > 1<<62 {
+			return nil, fmt.Errorf("ledgersql: %w", errList)
+		}
+		b = b[size:]
+		was += int64(step)
+		list = append(list, was)
+	}
+	return list, nil
+}
+
+var errList = errors.New("a list of entries that cannot be read")

@@ -37,7 +37,8 @@ const readers = 8
 // Tx is a transaction. Its statements number their parameters $1, $2, … on both engines.
 type Tx struct {
 	*sql.Tx
-	conn *sql.Conn
+	conn   *sql.Conn
+	engine Engine
 }
 
 // Open opens or creates a set of tables and applies the migrations it lacks, source by source in the order given. Where
@@ -119,7 +120,7 @@ func (db *DB) begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*Tx
 		}
 		tx, err := conn.BeginTx(ctx, opts)
 		if err == nil {
-			return &Tx{Tx: tx, conn: conn}, nil
+			return &Tx{Tx: tx, conn: conn, engine: db.engine}, nil
 		}
 		failed = errors.Join(err, conn.Close())
 		if db.engine != PostgreSQL || ctx.Err() != nil {

@@ -20,18 +20,13 @@ func openFile(path string, sources []Source) (*DB, error) {
 	if err := private(path); err != nil {
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", err)
 	}
-	w, err := sql.Open("sqlite", fileDSN(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)"))
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "sqldb.Open", err)
-	}
+	w := sql.OpenDB(&fileConnector{dsn: fileDSN(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
+		"_pragma=cache_size(-65536)", "_pragma=wal_autocheckpoint(8000)")}) // 64 MiB of pages; 32 MB of log, so that a page written often goes to the file once
 	w.SetMaxOpenConns(1)
 	if err := w.Ping(); err != nil { // creates the file and sets WAL before a reader looks
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", fmt.Errorf("%s: %w", path, errors.Join(err, w.Close())))
 	}
-	r, err := sql.Open("sqlite", fileDSN(path, "_pragma=query_only(ON)"))
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "sqldb.Open", errors.Join(err, w.Close()))
-	}
+	r := sql.OpenDB(&fileConnector{dsn: fileDSN(path), then: "PRAGMA query_only(ON)"})
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
 	return &DB{engine: SQLite, writer: w, readers: r, sources: sources}, nil

@@ -1,9 +1,9 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -17,57 +17,94 @@ import (
 // Memory is books that are gone when the program ends: an engine of the suite like the others, against which
 // the rules are tested quickly, and which can be told to fail.
 type Memory struct {
-	mu    sync.Mutex
-	state *ledger.State // LimitUses and GateUses are not used: spent is
-	spent []ledger.Spent
-	lines []ledger.Line
-	rows  []string
+	mu       sync.Mutex
+	head     ledger.Head
+	entries  []ledger.Entry // entry n is at n-1
+	closed   []moment       // per commit
+	names    map[ledger.Key]int64
+	accounts map[int64]*ledger.AccountRow
+	gates    map[int64]*ledger.GateRow
+	limits   map[int64]*ledger.LimitRow
+	fates    map[int64]ledger.Fate
+	pages    map[int64][]int64 // all lines of an account that stand in full pages
+	rows     []string
 
 	// Fail, if set, is asked before a commit. It may return an error; whether the commit takes effect
 	// nevertheless is committed.
 	Fail func(c ledger.Commit) (committed bool, err error)
 }
 
+// moment is a commit: the time of the books, and the last entry.
+type moment struct {
+	at   time.Time
+	last int64
+}
+
 var _ Books = (*Memory)(nil)
 
 // NewMemory makes empty books.
-func NewMemory() *Memory { return &Memory{state: ledger.NewState()} }
+func NewMemory() *Memory {
+	return &Memory{
+		names: map[ledger.Key]int64{}, accounts: map[int64]*ledger.AccountRow{}, gates: map[int64]*ledger.GateRow{},
+		limits: map[int64]*ledger.LimitRow{}, fates: map[int64]ledger.Fate{}, pages: map[int64][]int64{},
+	}
+}
 
 // OpenMemory is an Open for the suite.
 func OpenMemory(testing.TB) Books { return NewMemory() }
+
+// journal reads entries; there is none with number 0.
+func (m *Memory) journal(seq int64) ledger.Entry {
+	if seq < 1 || seq > int64(len(m.entries)) {
+		return ledger.Entry{}
+	}
+	return m.entries[seq-1]
+}
+
+func (m *Memory) transfer(id ledger.TransferID) *ledger.TransferRow {
+	num, ok := m.names[ledger.KeyOf(id)]
+	if !ok {
+		return nil
+	}
+	t, err := ledger.Journal(m.journal).Transfer(num, m.fates[num])
+	must(err == nil, "a transfer can be read")
+	return t
+}
 
 // Load implements ledger.Store.
 func (m *Memory) Load(_ context.Context, n ledger.Names) (*ledger.State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := ledger.NewState()
-	st.Head = m.state.Head
-	pick(st.Transfers, m.state.Transfers, n.Transfers)
-	for _, t := range st.Transfers {
+	st.Head = m.head
+	for _, id := range n.Transfers {
+		t := m.transfer(id)
+		if t == nil {
+			continue
+		}
+		st.Transfers[id] = t
 		for _, l := range t.Legs {
-			pick(st.Accounts, m.state.Accounts, []ledger.AccountID{l.Debit, l.Credit})
+			n.Accounts = append(n.Accounts, l.Debit, l.Credit)
+		}
+		n.Gates, n.Limits = append(n.Gates, t.Gate), append(n.Limits, t.Limits...)
+		if original := m.transfer(t.Refunds); original != nil {
+			st.Transfers[t.Refunds] = original
 		}
 	}
-	pick(st.Accounts, m.state.Accounts, n.Accounts)
-	pick(st.Limits, m.state.Limits, n.Limits)
-	pick(st.Gates, m.state.Gates, n.Gates)
-	for _, g := range slices.Collect(maps.Values(st.Gates)) {
-		pick(st.Gates, m.state.Gates, []ledger.GateID{g.Parent})
-	}
-	for _, s := range m.spent {
-		if slices.Contains(n.Limits, s.Limit) && s.At.After(n.From.Add(-ledger.MonthWindow)) {
-			st.LimitUses[s.Limit] = append(st.LimitUses[s.Limit], s.Use)
-		}
-		if slices.Contains(n.Gates, s.Gate) && s.At.After(n.From.Add(-ledger.DayWindow)) {
-			st.GateUses[s.Gate] = append(st.GateUses[s.Gate], s.Use)
+	pick(m, st.Accounts, m.accounts, n.Accounts)
+	pick(m, st.Limits, m.limits, n.Limits)
+	pick(m, st.Gates, m.gates, n.Gates)
+	for _, id := range n.Gates {
+		if g, ok := st.Gates[id]; ok {
+			pick(m, st.Gates, m.gates, []ledger.GateID{g.Parent})
 		}
 	}
 	return st, nil
 }
 
-func pick[K comparable, V any](into, from map[K]V, ids []K) {
+func pick[K ledger.AccountID | ledger.GateID | ledger.LimitID, V any](m *Memory, into map[K]*V, from map[int64]*V, ids []K) {
 	for _, id := range ids {
-		if v, ok := from[id]; ok {
+		if v, ok := from[m.names[ledger.KeyOf(id)]]; ok {
 			into[id] = v
 		}
 	}
@@ -77,13 +114,12 @@ func pick[K comparable, V any](into, from map[K]V, ids []K) {
 func (m *Memory) Commit(_ context.Context, c ledger.Commit) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.On != m.state.Head {
+	if c.On != m.head {
 		return ledger.ErrMoved
 	}
-	for i, w := range c.Writes {
-		row, ok := w.(Row)
-		if !ok || row == BadRow || slices.Contains(m.rows, string(row)) || slices.Contains(c.Writes[:i], w) {
-			return fmt.Errorf("storetest: row %v cannot be written", w)
+	for _, w := range c.Writes {
+		if row, ok := w.(Row); !ok || row == BadRow || slices.Contains(m.rows, string(row)) {
+			return fmt.Errorf("storetest: %v cannot be written", w)
 		}
 	}
 	var fail error
@@ -99,39 +135,47 @@ func (m *Memory) Commit(_ context.Context, c ledger.Commit) error {
 }
 
 func (m *Memory) commit(c ledger.Commit) {
-	m.state.Head = ledger.Head{Seq: m.state.Head.Seq + 1, Token: c.Token}
+	was := m.head.Last
+	m.head = ledger.Head{
+		Seq: m.head.Seq + 1, Token: c.Token, Last: was + int64(len(c.Changes.Entries)), Closed: c.Changes.Closed,
+	}
+	must(!m.head.Closed.Before(c.On.Closed), "the time of the books does not go back")
+	m.closed = append(m.closed, moment{m.head.Closed, m.head.Last})
 	for _, w := range c.Writes {
 		m.rows = append(m.rows, string(w.(Row)))
 	}
+	for i, e := range c.Changes.Entries {
+		must(e.Seq == was+1+int64(i), "entries are numbered")
+		m.entries = append(m.entries, e)
+	}
+	for _, n := range c.Changes.Names {
+		_, there := m.names[n.Key]
+		must(!there && n.Num > was, "a name is new")
+		m.names[n.Key] = n.Num
+	}
 	for _, a := range c.Changes.Accounts {
-		must(m.state.Accounts[a.Now.ID].Version == a.Was, "account version")
-		m.state.Accounts[a.Now.ID] = a.Now
+		put(m.accounts, a.Num, a, was)
 	}
 	for _, g := range c.Changes.Gates {
-		must(m.state.Gates[g.Now.ID].Version == g.Was, "gate version")
-		m.state.Gates[g.Now.ID] = g.Now
+		put(m.gates, g.Num, g, was)
 	}
 	for _, l := range c.Changes.Limits {
-		must(m.state.Limits[l.Now.ID].Version == l.Was, "limit version")
-		m.state.Limits[l.Now.ID] = l.Now
+		put(m.limits, l.Num, l, was)
 	}
-	for _, t := range c.Changes.Transfers {
-		_, there := m.state.Transfers[t.ID]
-		must(!there, "transfer is new")
-		if t.Result.Outcome != ledger.Done {
-			t.Legs = nil
-		}
-		m.state.Transfers[t.ID] = t
+	for _, f := range c.Changes.Fates {
+		m.fates[f.Num] = f
 	}
-	m.lines = append(m.lines, c.Changes.Lines...)
-	m.spent = append(m.spent, c.Changes.Spent...)
-	for _, t := range c.Changes.Ended {
-		must(m.state.Transfers[t.ID].Open(), "hold is open")
-		m.state.Transfers[t.ID] = t
-		if t.End == ledger.Voided {
-			m.spent = slices.DeleteFunc(m.spent, func(s ledger.Spent) bool { return s.Transfer == t.ID })
-		}
+	for _, p := range c.Changes.Pages {
+		must(len(p.Lines) == ledger.PageLines, "a page is full")
+		m.pages[p.Account] = append(m.pages[p.Account], p.Lines...)
 	}
+}
+
+// put stores a row: a new one above the last entry of the commit before, otherwise one that is there.
+func put[V any](rows map[int64]*V, num int64, row *V, was int64) {
+	_, there := rows[num]
+	must(there == (num <= was), "what is new has a new number")
+	rows[num] = row
 }
 
 func must(ok bool, what string) {
@@ -141,59 +185,69 @@ func must(ok bool, what string) {
 }
 
 // find answers a reader.
-func find[K ~string, V any](m *Memory, from map[K]V, id K) (V, error) {
+func find[K ledger.AccountID | ledger.GateID | ledger.LimitID, V any](m *Memory, from map[int64]*V, id K) (V, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v, ok := from[id]
-	if !ok {
-		return v, fault.New(fault.NotFound, "storetest", fmt.Errorf("no %q", id))
+	if v, ok := from[m.names[ledger.KeyOf(id)]]; ok {
+		return *v, nil
 	}
-	return v, nil
+	var none V
+	return none, fault.New(fault.NotFound, "storetest", fmt.Errorf("no %q", id))
 }
 
 // Account implements ledger.Reader.
 func (m *Memory) Account(_ context.Context, id ledger.AccountID) (ledger.Account, error) {
-	return find(m, m.state.Accounts, id)
+	row, err := find(m, m.accounts, id)
+	return row.Account, err
 }
 
 // Gate implements ledger.Reader.
 func (m *Memory) Gate(_ context.Context, id ledger.GateID) (ledger.Gate, error) {
-	return find(m, m.state.Gates, id)
+	row, err := find(m, m.gates, id)
+	return row.Gate, err
 }
 
 // Limit implements ledger.Reader.
 func (m *Memory) Limit(_ context.Context, id ledger.LimitID) (ledger.Limit, error) {
-	return find(m, m.state.Limits, id)
+	row, err := find(m, m.limits, id)
+	return row.Limit, err
 }
 
 // Transfer implements ledger.Reader.
 func (m *Memory) Transfer(_ context.Context, id ledger.TransferID) (ledger.Transfer, error) {
-	return find(m, m.state.Transfers, id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.transfer(id); t != nil {
+		return t.Transfer, nil
+	}
+	return ledger.Transfer{}, fault.New(fault.NotFound, "storetest", fmt.Errorf("no %q", id))
 }
 
 // Usage implements ledger.Reader.
 func (m *Memory) Usage(_ context.Context, id ledger.LimitID, at time.Time) (ledger.Usage, error) {
-	of := func(s ledger.Spent) bool { return s.Limit == id }
-	return ledger.Usage{
-		Day:   m.sum(of, at.Add(-ledger.DayWindow)),
-		Month: m.sum(of, at.Add(-ledger.MonthWindow)),
-	}, nil
+	row, err := find(m, m.limits, id)
+	if err != nil {
+		return ledger.Usage{}, nil //nolint:nilerr // nothing was used of what is not there
+	}
+	return row.Meter.Usage(at), nil
 }
 
 // Passed implements ledger.Reader.
 func (m *Memory) Passed(_ context.Context, id ledger.GateID, at time.Time) (money.Yen, error) {
-	return m.sum(func(s ledger.Spent) bool { return s.Gate == id }, at.Add(-ledger.DayWindow)), nil
+	row, err := find(m, m.gates, id)
+	if err != nil {
+		return 0, nil //nolint:nilerr // nothing passed what is not there
+	}
+	return row.Meter.Usage(at).Day, nil
 }
 
-func (m *Memory) sum(of func(ledger.Spent) bool, after time.Time) (sum money.Yen) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, s := range m.spent {
-		if of(s) && s.At.After(after) {
-			sum += s.Amount
-		}
+// lines are all of an account, oldest first.
+func (m *Memory) lines(id ledger.AccountID) (num int64, lines []int64) {
+	num = m.names[ledger.KeyOf(id)]
+	if a, ok := m.accounts[num]; ok {
+		lines = append(slices.Clone(m.pages[num]), a.Tail...)
 	}
-	return sum
+	return num, lines
 }
 
 // History implements ledger.Reader.
@@ -201,13 +255,56 @@ func (m *Memory) History(_ context.Context, id ledger.AccountID, before int64, n
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []ledger.Line
-	for _, l := range slices.Backward(m.lines) {
-		if l.Account == id && (before == 0 || l.N < before) && len(list) < n {
-			l.Memo = m.state.Transfers[l.Transfer].Memo
+	num, lines := m.lines(id)
+	for _, e := range slices.Backward(lines) {
+		if (before == 0 || e < before) && len(list) < n {
+			l, err := ledger.Journal(m.journal).Line(num, e)
+			must(err == nil, "a line can be read")
 			list = append(list, l)
 		}
 	}
 	return list, nil
+}
+
+// BalanceAt implements ledger.Reader.
+func (m *Memory) BalanceAt(_ context.Context, id ledger.AccountID, at time.Time) (money.Yen, error) {
+	if _, err := m.Account(context.Background(), id); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var last int64
+	for _, c := range m.closed {
+		if !c.at.After(at) {
+			last = c.last
+		}
+	}
+	var balance money.Yen
+	num, lines := m.lines(id)
+	for _, e := range lines {
+		if e <= last {
+			balance = m.journal(e).After(num)
+		}
+	}
+	return balance, nil
+}
+
+// Overdue implements ledger.Reader.
+func (m *Memory) Overdue(_ context.Context, at time.Time, n int) ([]ledger.TransferID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var due []ledger.Fate
+	for _, f := range m.fates {
+		if f.End == "" && !f.Until.IsZero() && !f.Until.After(at) {
+			due = append(due, f)
+		}
+	}
+	slices.SortFunc(due, func(a, b ledger.Fate) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Num, b.Num)) })
+	var ids []ledger.TransferID
+	for _, f := range due[:min(n, len(due))] {
+		ids = append(ids, ledger.TransferID(m.journal(f.Num).ID))
+	}
+	return ids, nil
 }
 
 // Rows implements Books.

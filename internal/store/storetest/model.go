@@ -15,20 +15,36 @@ type model struct {
 	gates    map[ledger.GateID]ledger.Gate
 	limits   map[ledger.LimitID]ledger.Limit
 	seen     []*event
+
+	used map[string]*usage // by "limit …" and "gate …"
+}
+
+// usage is what was used of a limit or gate.
+type usage struct {
+	uses []*used
+	gone time.Time // the latest of those that were older than every window, and a day more, when another came
+}
+
+type used struct {
+	at     time.Time
+	amount money.Yen
 }
 
 // event is what stands under an id.
 type event struct {
 	move   ledger.Move
 	hold   bool
+	until  time.Time
 	result ledger.Result
 	end    ledger.End
 	ended  time.Time
+	part   []money.Yen // of each leg, once posted
 }
 
 func newModel() *model {
 	return &model{
 		accounts: map[ledger.AccountID]*ledger.Account{}, gates: map[ledger.GateID]ledger.Gate{}, limits: map[ledger.LimitID]ledger.Limit{},
+		used: map[string]*usage{},
 	}
 }
 
@@ -46,12 +62,12 @@ func (m *model) book(id ledger.AccountID) (ledger.Account, bool) {
 	}
 	a := *open
 	for _, e := range m.seen {
-		for _, l := range e.move.Legs {
+		for i, l := range e.move.Legs {
 			if e.moved() && l.Credit == id {
-				a.Balance += l.Amount
+				a.Balance += e.amount(i)
 			}
 			if e.moved() && l.Debit == id {
-				a.Balance -= l.Amount
+				a.Balance -= e.amount(i)
 			}
 			if e.waits() && l.Credit == id {
 				a.HeldIn += l.Amount
@@ -64,14 +80,92 @@ func (m *model) book(id ledger.AccountID) (ledger.Account, bool) {
 	return a, true
 }
 
-// used sums what counts at a moment of the events that meet a condition.
-func (m *model) used(at time.Time, window time.Duration, of func(ledger.Move) bool) (sum money.Yen) {
-	for _, e := range m.seen {
-		if (e.moved() || e.waits()) && of(e.move) && e.result.At.After(at.Add(-window)) {
-			sum += e.move.Sum()
+// amount is what leg i has moved, or holds.
+func (e *event) amount(i int) money.Yen {
+	if e.part != nil {
+		return e.part[i]
+	}
+	return e.move.Legs[i].Amount
+}
+
+func (e *event) sum() (sum money.Yen) {
+	for i := range e.move.Legs {
+		sum += e.amount(i)
+	}
+	return sum
+}
+
+// counts says whether the event counts against its limits, its gate and what it refunds.
+func (e *event) counts() bool { return e.moved() || e.waits() }
+
+// meters are what a transfer uses, and how long each looks back.
+func meters(mv ledger.Move) map[string]time.Duration {
+	list := map[string]time.Duration{}
+	for _, l := range mv.Limits {
+		list["limit "+string(l)] = 30 * 24 * time.Hour
+	}
+	if mv.Gate != "" {
+		list["gate "+string(mv.Gate)] = 24 * time.Hour
+	}
+	return list
+}
+
+// sumOf is what counts at a moment. Where one that is gone would count again, everything does.
+func (m *model) sumOf(meter string, at time.Time, window time.Duration) (sum money.Yen) {
+	u := m.used[meter]
+	if u == nil {
+		return 0
+	}
+	if u.gone.After(at.Add(-window)) {
+		return money.Max
+	}
+	for _, one := range u.uses {
+		if one.at.After(at.Add(-window)) {
+			sum += one.amount
 		}
 	}
 	return sum
+}
+
+// spend counts an amount, not before the latest that counts already.
+func (m *model) spend(mv ledger.Move, at time.Time) {
+	for meter, longest := range meters(mv) {
+		u := m.used[meter]
+		if u == nil {
+			u = &usage{}
+			m.used[meter] = u
+		}
+		date := at
+		for _, one := range u.uses {
+			if one.at.After(date) {
+				date = one.at
+			}
+		}
+		u.uses = append(u.uses, &used{date, mv.Sum()})
+		for _, one := range u.uses {
+			if !one.at.After(date.Add(-longest-24*time.Hour)) && one.amount > 0 {
+				one.amount = 0
+				if one.at.After(u.gone) {
+					u.gone = one.at
+				}
+			}
+		}
+		u.uses = slices.DeleteFunc(u.uses, func(one *used) bool { return one.amount == 0 })
+	}
+}
+
+// giveBack takes an amount from the oldest uses that may hold it.
+func (m *model) giveBack(mv ledger.Move, at time.Time, amount money.Yen) {
+	for meter := range meters(mv) {
+		rest := amount
+		for _, one := range m.used[meter].uses {
+			if !one.at.Before(at) {
+				part := min(rest, one.amount)
+				one.amount, rest = one.amount-part, rest-part
+			}
+		}
+		m.used[meter].uses = slices.DeleteFunc(m.used[meter].uses, func(one *used) bool { return one.amount == 0 })
+	}
 }
 
 func (m *model) find(id ledger.TransferID) *event {
@@ -89,9 +183,26 @@ func (m *model) decide(at time.Time, do ledger.Action) ledger.Result {
 		a := do.Account
 		m.accounts[a.ID] = &a
 	case ledger.Bound:
-		m.accounts[do.Account].Floor, m.accounts[do.Account].Ceiling = do.Floor, do.Ceiling
+		a := m.accounts[do.Account]
+		if a.Closed && (a.Floor != do.Floor || a.Ceiling != do.Ceiling) {
+			return ledger.Result{Outcome: ledger.Closed, At: at, Account: a.ID}
+		}
+		a.Floor, a.Ceiling = do.Floor, do.Ceiling
+		r.Repeated = a.Closed
 	case ledger.Freeze:
-		m.accounts[do.Account].FrozenIn, m.accounts[do.Account].FrozenOut = do.In, do.Out
+		a := m.accounts[do.Account]
+		if a.Closed && (a.FrozenIn != do.In || a.FrozenOut != do.Out) {
+			return ledger.Result{Outcome: ledger.Closed, At: at, Account: a.ID}
+		}
+		a.FrozenIn, a.FrozenOut = do.In, do.Out
+		r.Repeated = a.Closed
+	case ledger.Close:
+		a, _ := m.book(do.Account)
+		if a.Balance != 0 || a.HeldIn != 0 || a.HeldOut != 0 {
+			return ledger.Result{Outcome: ledger.NotEmpty, At: at, Account: a.ID, Left: a.Balance}
+		}
+		r.Repeated = a.Closed
+		m.accounts[do.Account].Closed = true
 	case ledger.SetLimit:
 		m.limits[do.Limit.ID] = do.Limit
 	case ledger.Tighten:
@@ -118,13 +229,13 @@ func (m *model) decide(at time.Time, do ledger.Action) ledger.Result {
 		r.Outcome = ledger.Buried
 		m.seen = append(m.seen, &event{move: ledger.Move{ID: do.ID}, result: r})
 	case ledger.Post:
-		return m.end(at, do.ID, ledger.Posted)
+		return m.end(at, do.ID, ledger.Posted, do.Part)
 	case ledger.Void:
-		return m.end(at, do.ID, ledger.Voided)
+		return m.end(at, do.ID, ledger.Voided, nil)
 	case ledger.Hold:
-		return m.transfer(at, do.Move, true)
+		return m.transfer(at, do.Move, true, do.Until)
 	case ledger.Move:
-		return m.transfer(at, do, false)
+		return m.transfer(at, do, false, time.Time{})
 	}
 	return r
 }
@@ -135,7 +246,7 @@ func (e *event) again() ledger.Result {
 	return r
 }
 
-func (m *model) end(at time.Time, id ledger.TransferID, how ledger.End) ledger.Result {
+func (m *model) end(at time.Time, id ledger.TransferID, how ledger.End, part []money.Yen) ledger.Result {
 	e := m.find(id)
 	if e != nil && e.result.Outcome == ledger.Buried {
 		return e.again()
@@ -144,28 +255,61 @@ func (m *model) end(at time.Time, id ledger.TransferID, how ledger.End) ledger.R
 		return ledger.Result{Outcome: ledger.Unknown, Reason: "hold", At: at}
 	}
 	r := ledger.Result{Outcome: ledger.Done, At: at, Voided: how == ledger.Voided}
-	switch e.end {
-	case "":
-		e.end, e.ended = how, at
-	case how:
+	if e.end != "" && e.end != how {
+		return ledger.Result{Outcome: ledger.Ended, At: e.ended, Voided: e.end == ledger.Voided}
+	}
+	if how == ledger.Posted {
+		if part == nil {
+			for _, l := range e.move.Legs {
+				part = append(part, l.Amount)
+			}
+		}
+		sum := money.Yen(0)
+		for i, p := range part {
+			if len(part) != len(e.move.Legs) || p < 0 || p > e.move.Legs[i].Amount {
+				return ledger.Result{Outcome: ledger.Overflow, At: at}
+			}
+			sum += p
+		}
+		switch {
+		case sum == 0:
+			return ledger.Result{Outcome: ledger.Overflow, At: at}
+		case e.end == how && sum != e.sum():
+			return ledger.Result{Outcome: ledger.Mismatch, At: e.ended}
+		case e.end == "" && !e.until.IsZero() && at.UnixMicro() >= e.until.UnixMicro():
+			return ledger.Result{Outcome: ledger.Expired, At: at, Until: e.until}
+		}
+	}
+	if e.end == how {
 		r.Repeated, r.At = true, e.ended
-	default:
-		r.Outcome, r.At, r.Voided = ledger.Ended, e.ended, e.end == ledger.Voided
+		return r
+	}
+	e.end, e.ended, e.part = how, at, part
+	if back := e.move.Sum() - e.sum(); how == ledger.Posted && back > 0 {
+		m.giveBack(e.move, e.result.At, back)
+	} else if how == ledger.Voided {
+		m.giveBack(e.move, e.result.At, e.move.Sum())
 	}
 	return r
 }
 
-func (m *model) transfer(at time.Time, mv ledger.Move, hold bool) ledger.Result {
+func (m *model) transfer(at time.Time, mv ledger.Move, hold bool, until time.Time) ledger.Result {
 	if e := m.find(mv.ID); e != nil {
-		if e.result.Outcome != ledger.Buried && !(e.hold == hold && sameMove(e.move, mv)) {
+		if e.result.Outcome != ledger.Buried && !(e.hold == hold && e.until.Equal(until) && sameMove(e.move, mv)) {
 			return ledger.Result{Outcome: ledger.Mismatch, At: e.result.At}
 		}
 		return e.again()
 	}
+	if mv.Refunds == mv.ID {
+		return ledger.Result{Outcome: ledger.Overflow, At: at}
+	}
 	r := m.judge(at, mv, hold)
 	r.At = at
 	if r.Outcome == ledger.Done || mv.Final && r.Outcome != ledger.Unknown {
-		m.seen = append(m.seen, &event{move: mv, hold: hold, result: r})
+		m.seen = append(m.seen, &event{move: mv, hold: hold, until: until, result: r})
+	}
+	if r.Outcome == ledger.Done {
+		m.spend(mv, at)
 	}
 	r.Open = r.Outcome == ledger.Done && hold
 	return r
@@ -175,23 +319,29 @@ func sameMove(a, b ledger.Move) bool {
 	set := func(ids []ledger.LimitID) []ledger.LimitID {
 		return slices.Compact(slices.Sorted(slices.Values(ids)))
 	}
-	return a.Kind == b.Kind && a.Gate == b.Gate && a.Memo == b.Memo && slices.Equal(a.Legs, b.Legs) && slices.Equal(set(a.Limits), set(b.Limits))
+	return a.Kind == b.Kind && a.Gate == b.Gate && a.Memo == b.Memo && a.Refunds == b.Refunds && slices.Equal(a.Legs, b.Legs) && slices.Equal(set(a.Limits), set(b.Limits))
 }
 
 func (m *model) judge(at time.Time, mv ledger.Move, hold bool) ledger.Result {
+	if r := m.exists(mv); r.Outcome != 0 {
+		return r
+	}
 	if r := m.gate(at, mv); r.Outcome != 0 {
 		return r
 	}
 	for _, l := range mv.Legs {
 		for _, side := range []ledger.AccountID{l.Debit, l.Credit} {
-			a, ok := m.book(side)
+			a := m.accounts[side]
 			switch {
-			case !ok:
-				return ledger.Result{Outcome: ledger.Unknown, Reason: "account", Account: side}
+			case a.Closed:
+				return ledger.Result{Outcome: ledger.Closed, Account: side}
 			case debits(mv, side) && a.FrozenOut, credits(mv, side) && a.FrozenIn:
 				return ledger.Result{Outcome: ledger.Frozen, Account: side}
 			}
 		}
+	}
+	if r := m.refundable(mv); r.Outcome != 0 {
+		return r
 	}
 	for _, id := range slices.Sorted(slices.Values(mv.Limits)) {
 		if r := m.limit(at, id, mv.Sum()); r.Outcome != 0 {
@@ -199,6 +349,46 @@ func (m *model) judge(at time.Time, mv ledger.Move, hold bool) ledger.Result {
 		}
 	}
 	return m.funds(mv, hold)
+}
+
+// exists says what a transfer names that is not there.
+func (m *model) exists(mv ledger.Move) ledger.Result {
+	if _, ok := m.gates[mv.Gate]; mv.Gate != "" && !ok {
+		return ledger.Result{Outcome: ledger.Unknown, Reason: "gate"}
+	}
+	for _, l := range mv.Legs {
+		for _, side := range []ledger.AccountID{l.Debit, l.Credit} {
+			if _, ok := m.accounts[side]; !ok {
+				return ledger.Result{Outcome: ledger.Unknown, Reason: "account", Account: side}
+			}
+		}
+	}
+	if original := m.find(mv.Refunds); mv.Refunds != "" && (original == nil || !original.moved()) {
+		return ledger.Result{Outcome: ledger.Unknown, Reason: "refunded"}
+	}
+	for _, id := range slices.Sorted(slices.Values(mv.Limits)) {
+		if _, ok := m.limits[id]; !ok {
+			return ledger.Result{Outcome: ledger.Unknown, Reason: "limit", Limit: id}
+		}
+	}
+	return ledger.Result{}
+}
+
+// refundable judges a refund by all that were made of the same original, whether posted or held.
+func (m *model) refundable(mv ledger.Move) ledger.Result {
+	if mv.Refunds == "" {
+		return ledger.Result{}
+	}
+	left := m.find(mv.Refunds).sum()
+	for _, e := range m.seen {
+		if e.move.Refunds == mv.Refunds && e.counts() {
+			left -= e.sum()
+		}
+	}
+	if mv.Sum() > left {
+		return ledger.Result{Outcome: ledger.OverRefund, Left: left}
+	}
+	return ledger.Result{}
 }
 
 func debits(mv ledger.Move, a ledger.AccountID) bool {
@@ -213,10 +403,7 @@ func (m *model) gate(at time.Time, mv ledger.Move) ledger.Result {
 	if mv.Gate == "" {
 		return ledger.Result{}
 	}
-	g, ok := m.gates[mv.Gate]
-	if !ok {
-		return ledger.Result{Outcome: ledger.Unknown, Reason: "gate"}
-	}
+	g := m.gates[mv.Gate]
 	for _, g := range []ledger.Gate{g, m.gates[g.Parent]} { // no parent is an open gate
 		switch {
 		case g.Shut != "":
@@ -230,7 +417,7 @@ func (m *model) gate(at time.Time, mv ledger.Move) ledger.Result {
 	if g.Device != "" && mv.Device != g.Device {
 		return ledger.Result{Outcome: ledger.WrongDevice}
 	}
-	passed := m.used(at, 24*time.Hour, func(o ledger.Move) bool { return o.Gate == g.ID })
+	passed := m.sumOf("gate "+string(g.ID), at, 24*time.Hour)
 	if !g.LimitedUntil.IsZero() && at.UnixMicro() < g.LimitedUntil.UnixMicro() && passed+mv.Sum() > g.LimitedCap {
 		return ledger.Result{Outcome: ledger.GateLimited, Until: g.LimitedUntil, Left: max(0, g.LimitedCap-passed)}
 	}
@@ -238,13 +425,9 @@ func (m *model) gate(at time.Time, mv ledger.Move) ledger.Result {
 }
 
 func (m *model) limit(at time.Time, id ledger.LimitID, sum money.Yen) ledger.Result {
-	l, ok := m.limits[id]
-	if !ok {
-		return ledger.Result{Outcome: ledger.Unknown, Reason: "limit", Limit: id}
-	}
-	of := func(o ledger.Move) bool { return slices.Contains(o.Limits, id) }
-	day := max(0, l.Day-m.used(at, 24*time.Hour, of))
-	month := max(0, l.Month-m.used(at, 30*24*time.Hour, of))
+	l := m.limits[id]
+	day := max(0, l.Day-m.sumOf("limit "+string(id), at, 24*time.Hour))
+	month := max(0, l.Month-m.sumOf("limit "+string(id), at, 30*24*time.Hour))
 	r := ledger.Result{Outcome: ledger.OverLimit, Limit: id, Left: min(l.Each, day, month)}
 	switch {
 	case sum > l.Each:

@@ -37,6 +37,7 @@ type Open func(testing.TB) Books
 func RunLedger(t *testing.T, open Open) {
 	t.Run("scenarios", func(t *testing.T) { testScenarios(t, open) })
 	t.Run("month end", func(t *testing.T) { testMonthEnd(t, open) })
+	t.Run("clock jumps back", func(t *testing.T) { testClockJumpsBack(t, open) })
 	t.Run("reader", func(t *testing.T) { testReader(t, open) })
 	t.Run("text", func(t *testing.T) { testText(t, open) })
 	t.Run("model", func(t *testing.T) { testModel(t, open) })
@@ -45,6 +46,9 @@ func RunLedger(t *testing.T, open Open) {
 	t.Run("limit under concurrency", func(t *testing.T) { testLimitConcurrently(t, open) })
 	t.Run("same id concurrently", func(t *testing.T) { testSameID(t, open) })
 	t.Run("two ledgers", func(t *testing.T) { testTwoLedgers(t, open) })
+	t.Run("peers", func(t *testing.T) { testPeers(t, open) })
+	t.Run("past balances", func(t *testing.T) { testPastBalances(t, open) })
+	t.Run("overdue", func(t *testing.T) { testOverdue(t, open) })
 	t.Run("linearizable", func(t *testing.T) { testLinearizable(t, open) })
 }
 

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/bench"
+)
+
+// runBench measures. Its first argument says what.
+func runBench(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) > 0 && args[0] == "ledger" {
+		return benchLedger(ctx, args[1:], stdout)
+	}
+	flags := flag.NewFlagSet("kozamori bench", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprintln(flags.Output(), "usage: kozamori bench ledger [--help]") }
+	if asked, err := parse(flags, args, stdout); asked || err != nil {
+		return err
+	}
+	return errors.New("what shall be measured? See kozamori bench --help")
+}
+
+func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err error) {
+	flags := flag.NewFlagSet("kozamori bench ledger", flag.ContinueOnError)
+	l := bench.Ledger{}
+	flags.StringVar(&l.Store, "store", "sqlite", "sqlite, or the URL of a PostgreSQL database (a schema is made in it, and dropped)")
+	flags.StringVar(&l.Dir, "dir", "", "folder for the SQLite file, on the disk to be measured (default: a temporary one)")
+	flags.IntVar(&l.Clients, "clients", 256, "how many ask at once")
+	flags.IntVar(&l.Accounts, "accounts", 10_000, "accounts among which transfers go")
+	flags.BoolVar(&l.Hot, "hot", false, "every transfer goes to one merchant")
+	flags.BoolVar(&l.Limits, "limits", false, "every transfer passes a gate and a limit")
+	flags.BoolVar(&l.NoLog, "no-log", false, "without the Merkle log, to compare")
+	mix := flags.String("mix", "send", "kinds of transfers: "+strings.Join(bench.Kinds, ","))
+	seconds := flags.Int("seconds", 10, "how long to measure, and how long the ceiling")
+	asJSON := flags.Bool("json", false, "print one line of JSON")
+	profile := flags.String("cpuprofile", "", "file for a CPU profile (go tool pprof)")
+	if asked, err := parse(flags, args, stdout); asked || err != nil {
+		return err
+	}
+	l.For = time.Duration(*seconds) * time.Second
+	l.Mix = strings.Split(*mix, ",")
+	for _, kind := range l.Mix {
+		if !slices.Contains(bench.Kinds, kind) {
+			return fmt.Errorf("--mix: %q is none of %s", kind, strings.Join(bench.Kinds, ", "))
+		}
+	}
+	if l.Clients < 1 || l.Accounts < 2 || *seconds < 1 {
+		return errors.New("--clients and --seconds must be at least 1, --accounts at least 2")
+	}
+	dir, err := os.MkdirTemp(l.Dir, "kozamori-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	l.Dir = dir
+	if *profile != "" {
+		stop, err := startProfile(*profile)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	rep, err := l.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return json.NewEncoder(stdout).Encode(rep)
+	}
+	_, err = fmt.Fprintf(stdout, `%s, %d clients, %d accounts, mix %s%s
+  %.0f transfers a second; the ceiling here is %.0f: %.2f of it
+  p50 %d µs, p99 %d µs, p99.9 %d µs; %.1f transfers a commit
+  %.0f bytes a transfer on disk, %.1f µs of CPU, %d MiB of memory at most
+`, rep.Store, rep.Clients, rep.Accounts, rep.Mix, map[bool]string{true: ", to one merchant"}[rep.Hot],
+		rep.TransfersPerSecond, rep.CeilingPerSecond, rep.Ratio, rep.P50, rep.P99, rep.P999, rep.PerCommit,
+		rep.BytesPerTransfer, rep.CPUPerTransfer, rep.MaxRSS>>20)
+	return err
+}
+
+func startProfile(path string) (stop func() error, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
+}
