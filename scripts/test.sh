@@ -13,7 +13,8 @@ $go vet ./...
 # fail for want of time rather than for what they test.
 $go test -p 1 -timeout 20m ./...
 
-# The stores' own tests have run on both engines; these rules and servers run a second time over PostgreSQL.
-KOZAMORI_TEST_POSTGRES=1 $go test -p 1 -timeout 20m ./internal/hub ./internal/server/hubd
+# The stores' own tests have run on both engines; those of rules and servers run a second time over PostgreSQL.
+KOZAMORI_TEST_POSTGRES=1 $go test -p 1 -timeout 20m ./internal/bank ./internal/wallet ./internal/hub \
+	./internal/server/bankd ./internal/server/walletd ./internal/server/hubd ./internal/dev
 
 CGO_ENABLED=1 $go test -race -short -timeout 15m ./internal/ledger/... ./internal/store/...
