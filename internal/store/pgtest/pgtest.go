@@ -23,8 +23,15 @@ import (
 	"time"
 )
 
+// onPostgres is taken out of the environment: programs that a test starts refuse variables that are no setting of theirs.
+var onPostgres = func() bool {
+	value := os.Getenv("KOZAMORI_TEST_POSTGRES")
+	_ = os.Unsetenv("KOZAMORI_TEST_POSTGRES") // fails for no name like this
+	return value == "1"
+}()
+
 // OnPostgres says whether the tests of roles and servers, which need one engine, run on PostgreSQL this time.
-func OnPostgres() bool { return os.Getenv("KOZAMORI_TEST_POSTGRES") == "1" }
+func OnPostgres() bool { return onPostgres }
 
 // Both runs a test on both engines. A place is where tables can be made, as sqldb.Open takes it; each call gives
 // another, which nobody has used.
@@ -131,8 +138,8 @@ func (s *Server) Kill(t testing.TB) {
 	}
 	_ = syscall.Kill(pids[0], syscall.SIGKILL)
 	s.Stop(t)
-	for _, pid := range pids { // the next server looks for processes that still have the memory of this one
-		for maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil && len(maps) > 0; maps, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) {
+	for _, pid := range pids { // a server does not start while processes have the memory of the one before
+		for alive(pid) {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -144,6 +151,22 @@ func (s *Server) Restart(t testing.TB) {
 	if err := s.run(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Standby stops the server and starts it as one that only follows another: it takes no writes from then on.
+func (s *Server) Standby(t testing.TB) {
+	t.Helper()
+	s.Stop(t)
+	if err := os.WriteFile(filepath.Join(s.data(), "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(t)
+}
+
+// Either is the address of a schema at whichever of two servers takes writes.
+func Either(one, other *Server, schema string) string {
+	q := url.Values{"host": {one.dir + "," + other.dir}, "search_path": {schema}}
+	return "postgres://postgres@/postgres?" + q.Encode()
 }
 
 // start makes a cluster and runs its server.
@@ -283,6 +306,13 @@ func (l lifeline) Close() error {
 		return err
 	}
 	return l.WriteCloser.Close()
+}
+
+// alive says whether a process has not ended: one that has, and that nobody has taken note of, is a zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 // killChildren stops the server where it stands, kills the processes it has made, and lists all, its postmaster first.
