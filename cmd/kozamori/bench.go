@@ -21,7 +21,12 @@ func runBench(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) > 0 && args[0] == "ledger" {
 		return benchLedger(ctx, args[1:], stdout)
 	}
-	return errors.New("usage: kozamori bench ledger [--help]")
+	flags := flag.NewFlagSet("kozamori bench", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprintln(flags.Output(), "usage: kozamori bench ledger [--help]") }
+	if asked, err := parse(flags, args, stdout); asked || err != nil {
+		return err
+	}
+	return errors.New("what shall be measured? See kozamori bench --help")
 }
 
 func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err error) {

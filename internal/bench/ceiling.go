@@ -1,72 +1,90 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
-// The tables of the ceiling: what a transfer cannot do without, a row that is appended and two balances.
+// The tables of the ceiling: what no ledger can do without. A transfer is a row that is appended and a unique key by
+// which a repeat would be found; two accounts have a new balance.
 var ceilingTables = map[sqldb.Engine][]string{
 	sqldb.SQLite: {
 		`CREATE TABLE ceiling_transfers (n INTEGER PRIMARY KEY, debit INTEGER NOT NULL, credit INTEGER NOT NULL, amount INTEGER NOT NULL, rest TEXT NOT NULL) STRICT`,
-		`CREATE TABLE ceiling_accounts (num INTEGER PRIMARY KEY, balance INTEGER NOT NULL) STRICT`,
+		`CREATE TABLE ceiling_keys (key BLOB PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+		`CREATE TABLE ceiling_accounts (num INTEGER PRIMARY KEY, balance INTEGER NOT NULL, rest TEXT NOT NULL) STRICT`,
 	},
 	sqldb.PostgreSQL: {
 		`CREATE TABLE ceiling_transfers (n BIGINT PRIMARY KEY, debit BIGINT NOT NULL, credit BIGINT NOT NULL, amount BIGINT NOT NULL, rest TEXT NOT NULL)`,
-		`CREATE TABLE ceiling_accounts (num BIGINT PRIMARY KEY, balance BIGINT NOT NULL)`,
+		`CREATE TABLE ceiling_keys (key BYTEA PRIMARY KEY, n BIGINT NOT NULL)`,
+		`CREATE TABLE ceiling_accounts (num BIGINT PRIMARY KEY, balance BIGINT NOT NULL, rest TEXT NOT NULL)`,
 	},
 }
 
-// bare is about what a row of ceiling_transfers takes besides rest.
-var bare = map[sqldb.Engine]int{sqldb.SQLite: 22, sqldb.PostgreSQL: 90}
+// bare is about what a transfer takes in them, indexes included, besides rest.
+var bare = map[sqldb.Engine]int{sqldb.SQLite: 60, sqldb.PostgreSQL: 200}
+
+// accountRest is about what a row of the ledger's accounts has besides number and balance.
+const accountRest = 60
 
 // ceiling is how many transfers a second the engine can write on this disk at so many a commit and so many bytes
-// each, from one connection that asks and checks nothing.
-func (r *run) ceiling(ctx context.Context, perCommit, bytes int) (float64, error) {
+// each, from one connection that loads, decides and checks nothing. What it writes is made before the clock starts.
+func (r *run) ceiling(ctx context.Context, perCommit, rowBytes int) (float64, error) {
 	perCommit = max(1, perCommit)
 	for _, table := range ceilingTables[r.db.Engine()] {
 		if err := r.write(ctx, table); err != nil {
 			return 0, err
 		}
 	}
-	var accounts []int64
-	for i := range r.Accounts {
-		accounts = append(accounts, int64(i))
+	for from := 0; from < r.Accounts; from += 10_000 {
+		var nums []int64
+		var rests []string
+		for i := from; i < min(r.Accounts, from+10_000); i++ {
+			nums, rests = append(nums, int64(i)), append(rests, strings.Repeat("x", accountRest))
+		}
+		if err := r.batch(ctx, func(b *sqldb.Batch) {
+			b.Exec("accounts", `INSERT INTO ceiling_accounts (num, balance, rest) SELECT c0, 0, c1 FROM {set}`, sqldb.Set{nums, rests})
+		}); err != nil {
+			return 0, err
+		}
 	}
-	if err := r.batch(ctx, func(b *sqldb.Batch) {
-		b.Exec("accounts", `INSERT INTO ceiling_accounts (num, balance) SELECT c0, 0 FROM {set}`, sqldb.Set{accounts})
-	}); err != nil {
-		return 0, err
-	}
-	rest := strings.Repeat("x", max(0, bytes-bare[r.db.Engine()]))
+	rest := strings.Repeat("x", max(0, rowBytes-bare[r.db.Engine()]))
 	rng := rand.New(rand.NewPCG(2, 2))
 	written := int64(0)
-	start := time.Now()
-	for time.Since(start) < r.For {
-		rows, balances := rawRows(rng, written, perCommit, r.Accounts, rest)
+	var took time.Duration
+	for took < r.For {
+		rows, keys, balances := rawRows(rng, written, perCommit, r.Accounts, rest)
+		start := time.Now()
 		if err := r.batch(ctx, func(b *sqldb.Batch) {
 			b.Exec("transfers", `INSERT INTO ceiling_transfers (n, debit, credit, amount, rest) SELECT c0, c1, c2, c3, c4 FROM {set}`, rows)
+			b.Exec("keys", `INSERT INTO ceiling_keys (key, n) SELECT c0, c1 FROM {set}`, keys)
 			b.Exec("balances", `UPDATE ceiling_accounts AS a SET balance = c1 FROM {set} WHERE a.num = c0`, balances)
 		}); err != nil {
 			return 0, err
 		}
+		took += time.Since(start)
 		written += int64(perCommit)
 	}
-	return float64(written) / time.Since(start).Seconds(), nil
+	return float64(written) / took.Seconds(), nil
 }
 
-// rawRows makes the rows of one commit: transfers between random pairs, and the balances of whom they name.
-func rawRows(rng *rand.Rand, from int64, n, accounts int, rest string) (rows, balances sqldb.Set) {
+// rawRows makes the rows of one commit: transfers between random pairs, their keys in order, and the balances of whom
+// they name.
+func rawRows(rng *rand.Rand, from int64, n, accounts int, rest string) (rows, keys, balances sqldb.Set) {
 	num, debit, credit, amount, texts := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]string, n)
+	key := make([][]byte, n)
 	seen := map[int64]bool{}
 	var who, balance []int64
 	for i := range n {
 		num[i], debit[i], credit[i], amount[i], texts[i] = from+int64(i)+1, rng.Int64N(int64(accounts)), rng.Int64N(int64(accounts)), 1, rest
+		key[i] = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, rng.Uint64()), rng.Uint64())
 		for _, a := range []int64{debit[i], credit[i]} {
 			if !seen[a] {
 				seen[a] = true
@@ -74,7 +92,9 @@ func rawRows(rng *rand.Rand, from int64, n, accounts int, rest string) (rows, ba
 			}
 		}
 	}
-	return sqldb.Set{num, debit, credit, amount, texts}, sqldb.Set{who, balance}
+	slices.SortFunc(key, bytes.Compare)
+	slices.Sort(who)
+	return sqldb.Set{num, debit, credit, amount, texts}, sqldb.Set{key, num}, sqldb.Set{who, balance}
 }
 
 func (r *run) batch(ctx context.Context, fill func(*sqldb.Batch)) error {

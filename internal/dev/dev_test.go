@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 )
 
 // free finds as many free ports in a row as dev needs.
@@ -81,7 +83,7 @@ func call(t *testing.T, method, url, body string, into any) int {
 
 // TestDataAndClockSurviveARestart: people, letters, books and the moved clock are there again; --reset begins anew.
 func TestDataAndClockSurviveARestart(t *testing.T) {
-	o := Options{Dir: t.TempDir(), PortBase: free(t)}
+	o := Options{Dir: t.TempDir(), PortBase: free(t), Postgres: pgtest.Store(t)}
 	info, stop := running(t, o)
 	var person Person
 	if status := call(t, "POST", info.URL+"api/people", `{"bank":"0149","branch":"","with_phone":true}`, &person); status != http.StatusCreated {

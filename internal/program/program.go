@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -98,6 +99,8 @@ func OfMachine() Process {
 
 const usage = `%[1]s serve --config FILE      run until SIGTERM or SIGINT
 %[1]s migrate --config FILE    bring the databases up to date; run it before serve after an update
+%[1]s backup --config FILE --to DIR
+                               copy the database files as of now, while it runs
 %[1]s keys new --config FILE   make the keys that are missing
 %[1]s keys rotate --config FILE --key NAME [--dir DIR]
                                add a newer key beside an old one; restart to use it
@@ -135,6 +138,7 @@ func Main(ctx context.Context, role Role, p Process) error {
 	path := flags.String("config", "", "configuration file")
 	key := flags.String("key", "", "name of a key")
 	dir := flags.String("dir", "", "directory of keys, where there are several")
+	to := flags.String("to", "", "directory for the copies of a backup")
 	var asked Asked
 	flags.StringVar(&asked.Reference, "reference", "", "reference number, for tools that look something up")
 	flags.StringVar(&asked.Books, "books", "", "whose books, where there are several")
@@ -163,27 +167,32 @@ func Main(ctx context.Context, role Role, p Process) error {
 		if role.Staff {
 			return hashPassword(ctx, p)
 		}
-	case "serve", "migrate", "keys new", "keys rotate", "keys public":
+	case "serve", "migrate", "backup", "keys new", "keys rotate", "keys public":
 		setup, err := role.Load(*path, p.Environ)
 		if err != nil {
 			return err
 		}
-		return role.do(ctx, command, setup, *dir, *key, p.Out)
+		return role.do(ctx, command, setup, options{dir: *dir, key: *key, to: *to}, p.Out)
 	}
 	return fmt.Errorf("no command %q\n\n%s", command, role.usage())
 }
 
+// options are what commands take besides the configuration.
+type options struct{ dir, key, to string }
+
 // do runs a command upon a configuration.
-func (r Role) do(ctx context.Context, command string, setup Setup, dir, key string, stdout io.Writer) error {
+func (r Role) do(ctx context.Context, command string, setup Setup, o options, stdout io.Writer) error {
 	switch command {
 	case "migrate":
 		return migrate(ctx, setup, stdout)
+	case "backup":
+		return backup(ctx, setup, o.to, stdout)
 	case "keys new":
 		return newKeys(setup, stdout)
 	case "keys rotate":
-		return rotate(setup, dir, key, stdout)
+		return rotate(setup, o.dir, o.key, stdout)
 	case "keys public":
-		return public(setup, dir, key, stdout)
+		return public(setup, o.dir, o.key, stdout)
 	}
 	return serve(ctx, r, setup, stdout)
 }
@@ -214,6 +223,33 @@ func migrate(ctx context.Context, s Setup, stdout io.Writer) error {
 	}
 	_, err = fmt.Fprintf(stdout, "%s: %s\n", s.DataDir, said)
 	return err
+}
+
+// backup copies every file of tables to a directory, under the path that it has in the directory of the data. What is
+// on a server is named and left to the server's own tools.
+func backup(ctx context.Context, s Setup, to string, stdout io.Writer) error {
+	if to == "" {
+		return errors.New("backup: --to DIR is needed")
+	}
+	var failed error
+	for _, place := range s.Tables {
+		name, err := filepath.Rel(s.DataDir, place)
+		if err != nil || !filepath.IsLocal(name) {
+			name = filepath.Base(place)
+		}
+		copied := filepath.Join(to, name)
+		if !sqldb.IsPostgres(place) {
+			if err := os.MkdirAll(filepath.Dir(copied), 0o700); err != nil {
+				return fmt.Errorf("--to: %w", err)
+			}
+		}
+		if err := sqldb.Backup(ctx, place, copied); err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		fmt.Fprintf(stdout, "%s: copied to %s, and checked\n", place, copied)
+	}
+	return failed
 }
 
 // applied lists the migrations of every set of tables, by place.

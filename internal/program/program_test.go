@@ -27,6 +27,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/kozamori/kozamori/internal/program"
+	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -203,6 +204,7 @@ func TestARoleRunsAloneInEarnest(t *testing.T) {
 			c.rotated(role)
 			c.unsafe(role)
 			c.served(role)
+			c.elsewhere(role)
 		})
 	}
 }
@@ -274,6 +276,32 @@ func (c *company) unsafe(role string) {
 	must(t, os.Rename(data+".away", data))
 }
 
+// elsewhere runs the role with its tables on a PostgreSQL server, whose URL is a secret.
+func (c *company) elsewhere(role string) {
+	t := c.t
+	c.env = []string{"KOZAMORI_DATA_STORE=mysql://maru:hunter2@db/emoney"}
+	c.refused("migrate", "[data] store: want postgres://")
+	file := filepath.Join(c.dir, "etc", "store")
+	c.env = []string{"KOZAMORI_DATA_STORE=file:" + file}
+	must(t, os.WriteFile(file, []byte("postgres://maru:hunter2@127.0.0.1:1/emoney\n"), 0o600))
+	_, stderr, code := c.with("migrate")
+	if code != 1 || !strings.Contains(stderr, "postgres://maru@127.0.0.1:1/emoney") || strings.Contains(stderr, "hunter2") {
+		t.Errorf("a server that is not there: %d, %s", code, stderr)
+	}
+	must(t, os.WriteFile(file, []byte(strings.Replace(pgtest.URL(t), "postgres@", "postgres:hunter2@", 1)+"\n"), 0o600))
+	c.refused("serve", "run migrate first")
+	out := c.done("migrate")
+	if !strings.Contains(out, "_web: applied sessions 1") || !strings.Contains(out, "data: now up to date") || strings.Contains(out, "hunter2") {
+		t.Errorf("migrate says %q", out)
+	}
+	if out := c.done("migrate"); out != filepath.Join(c.dir, "data")+": up to date\n" {
+		t.Errorf("a second migrate says %q", out)
+	}
+	if role == "hub" {
+		c.served(role)
+	}
+}
+
 // private says that nobody else reads what a role has written.
 func (c *company) private(dir string) {
 	c.t.Helper()
@@ -326,6 +354,7 @@ func TestPasswordHash(t *testing.T) {
 func (c *company) served(role string) {
 	t := c.t
 	cmd := exec.Command(c.bin, "serve", "--config", c.conf)
+	cmd.Env = append(os.Environ(), c.env...)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	must(t, cmd.Start())

@@ -69,7 +69,7 @@ func (c *Config) Check() error {
 	p.Origin("issuer", c.Issuer, c.Dev)
 	p.Listeners(c.Server, c.Ops, c.Dev)
 	p.Needed("[data] dir", c.Data.Dir)
-	p.Join("[data] store", sqldb.CheckURL(c.Data.Store.Reveal()))
+	p.Join("[data] store:", sqldb.CheckURL(c.Data.Store.Reveal()))
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	c.checkServices(p)

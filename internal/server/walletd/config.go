@@ -135,7 +135,7 @@ func (c *Config) Check() error {
 	}
 	p.Origin("[hub] issuer", c.Hub.Issuer, c.Dev)
 	p.Needed("[data] dir", c.Data.Dir)
-	p.Join("[data] store", sqldb.CheckURL(c.Data.Store.Reveal()))
+	p.Join("[data] store:", sqldb.CheckURL(c.Data.Store.Reveal()))
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	p.Join("[mail]", c.Mail.Check())

@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,7 +10,7 @@ import (
 )
 
 // Contents is all that somebody finds who takes a set of tables away: the bytes of a file and its log, or the values of
-// every row of a schema one after the other.
+// every column of a schema one after the other.
 func Contents(t testing.TB, place string) []byte {
 	t.Helper()
 	var all []byte
@@ -30,34 +29,20 @@ func Contents(t testing.TB, place string) []byte {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.Read().QueryContext(t.Context(), `SELECT tablename FROM pg_tables WHERE schemaname = current_schema()`)
-	tables, err := sqldb.List("pgtest.Contents", rows, err, func(r sqldb.Row) (name string, err error) { return name, r.Scan(&name) })
+	type column struct{ table, name string }
+	rows, err := db.Read().QueryContext(t.Context(), `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()`)
+	columns, err := sqldb.List("pgtest.Contents", rows, err, func(r sqldb.Row) (c column, err error) { return c, r.Scan(&c.table, &c.name) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range tables {
-		rows, err := db.Read().QueryContext(t.Context(), `TABLE "`+table+`"`)
-		values, err := sqldb.List("pgtest.Contents", rows, err, func(r sqldb.Row) ([]byte, error) {
-			columns, err := rows.Columns()
-			if err != nil {
-				return nil, err
-			}
-			row := make([]any, len(columns))
-			for i := range row {
-				row[i] = new(sql.RawBytes)
-			}
-			err = r.Scan(row...)
-			var text []byte
-			for _, v := range row {
-				text = append(append(text, *v.(*sql.RawBytes)...), '\n')
-			}
-			return text, err
-		})
+	for _, c := range columns {
+		rows, err := db.Read().QueryContext(t.Context(), `SELECT "`+c.name+`" FROM "`+c.table+`"`)
+		values, err := sqldb.List("pgtest.Contents", rows, err, func(r sqldb.Row) (v []byte, err error) { return v, r.Scan(&v) })
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, v := range values {
-			all = append(all, v...)
+			all = append(append(all, v...), '\n')
 		}
 	}
 	return all

@@ -135,6 +135,9 @@ func (db *DB) makeSchema(ctx context.Context, pool *sql.DB) error {
 		return err
 	}
 	_, err = pool.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS "`+db.postgres.RuntimeParams["search_path"]+`"`)
+	if serverDuplicate(err) { // somebody else made it at the same moment
+		return nil
+	}
 	return err
 }
 
