@@ -41,6 +41,22 @@ var tools = []program.Tool{
 			}
 			return bankd.Decision(ctx, cfg, a.Reference, stdout)
 		}},
+	{Name: "checkpoint", Usage: "checkpoint --config FILE [--books CODE]\n                               sign what the books are now, to be kept where nobody here can change it",
+		Run: func(ctx context.Context, a program.Asked, stdout io.Writer) error {
+			var cfg bankd.Config
+			if err := a.Load(&cfg); err != nil {
+				return err
+			}
+			return bankd.Checkpoint(ctx, cfg, a.Books, stdout)
+		}},
+	{Name: "proof", Usage: "proof --config FILE [--books CODE] --transfer ID\n                               prove that a transfer stands in the books",
+		Run: func(ctx context.Context, a program.Asked, stdout io.Writer) error {
+			var cfg bankd.Config
+			if err := a.Load(&cfg); err != nil {
+				return err
+			}
+			return bankd.Proof(ctx, cfg, a.Books, a.Transfer, stdout)
+		}},
 }
 
 func load(path string, environ []string) (program.Setup, error) {
@@ -58,7 +74,7 @@ func load(path string, environ []string) (program.Setup, error) {
 	}
 	return program.Setup{
 		Dev: cfg.Dev, Sites: sites, Pinned: pinned(cfg),
-		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, Tables: bankd.Places(cfg), ClockFile: cfg.ClockFile, KeyDirs: keys, Permanent: bankd.PermanentKeys(),
+		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, Tables: bankd.Places(cfg), ClockFile: cfg.ClockFile, KeyDirs: keys, Origins: cfg.Origins(), Permanent: bankd.PermanentKeys(),
 		Migrate: func(ctx context.Context) error { return bankd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env server.Env) (program.Server, error) {
 			return bankd.Open(ctx, cfg, bankd.Env{Env: env})

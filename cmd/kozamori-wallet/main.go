@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 
 	examples "github.com/kozamori/kozamori/docs/config"
@@ -20,7 +21,26 @@ func main() {
 }
 
 func run(ctx context.Context, p program.Process) error {
-	return program.Main(ctx, program.Role{Name: "kozamori-wallet", Short: "wallet", Example: examples.Wallet, Staff: true, Load: load}, p)
+	return program.Main(ctx, program.Role{Name: "kozamori-wallet", Short: "wallet", Example: examples.Wallet, Staff: true, Load: load, Tools: tools}, p)
+}
+
+var tools = []program.Tool{
+	{Name: "checkpoint", Usage: "checkpoint --config FILE\n                               sign what the books are now, to be kept where nobody here can change it",
+		Run: func(ctx context.Context, a program.Asked, stdout io.Writer) error {
+			cfg := walletd.Default()
+			if err := a.Load(&cfg); err != nil {
+				return err
+			}
+			return walletd.Checkpoint(ctx, cfg, stdout)
+		}},
+	{Name: "proof", Usage: "proof --config FILE --transfer ID\n                               prove that a transfer stands in the books",
+		Run: func(ctx context.Context, a program.Asked, stdout io.Writer) error {
+			cfg := walletd.Default()
+			if err := a.Load(&cfg); err != nil {
+				return err
+			}
+			return walletd.Proof(ctx, cfg, a.Transfer, stdout)
+		}},
 }
 
 func load(path string, environ []string) (program.Setup, error) {
@@ -35,7 +55,7 @@ func load(path string, environ []string) (program.Setup, error) {
 	return program.Setup{
 		Dev: cfg.Dev, Sites: []string{cfg.Service.Origin}, Pinned: pinned,
 		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, Tables: walletd.Places(cfg), ClockFile: cfg.ClockFile,
-		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()}, Permanent: []string{"marks"},
+		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()}, Origins: map[string]string{cfg.Data.Keys: walletd.Origin(cfg)}, Permanent: []string{"marks"},
 		Migrate: func(ctx context.Context) error { return walletd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env server.Env) (program.Server, error) {
 			return walletd.Open(ctx, cfg, env)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/program"
 	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/wire"
@@ -49,8 +50,10 @@ func example(t *testing.T) (path, dir string) {
 // The example that the program prints is one that it takes: keys are made, tables migrated, the wallet opens.
 func TestExampleConfigurationRuns(t *testing.T) {
 	path, dir := example(t)
+	var out bytes.Buffer
 	command := func(args ...string) error {
-		return run(t.Context(), program.Process{Args: append(args, "--config", path), Out: &bytes.Buffer{}})
+		out.Reset()
+		return run(t.Context(), program.Process{Args: append(args, "--config", path), Out: &out})
 	}
 	open := func() error {
 		setup, err := load(path, nil)
@@ -77,6 +80,18 @@ func TestExampleConfigurationRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := command("checkpoint"); err != nil || !strings.HasPrefix(out.String(), "kozamori/wallet/maru/books\n0\n") {
+		t.Errorf("a checkpoint of empty books: %q, %v", out.String(), err)
+	}
+	if err := command("proof", "--transfer", "none"); fault.Of(err) != fault.NotFound {
+		t.Errorf("a proof of nothing: %v", err)
+	}
+	if err := command("proof"); err == nil || !strings.Contains(err.Error(), "--transfer") {
+		t.Errorf("a proof of what? %v", err)
+	}
+	if err := command("keys", "public", "--key", "books"); err != nil || !strings.HasPrefix(out.String(), "kozamori/wallet/maru/books+") {
+		t.Errorf("the public key of the books: %q, %v", out.String(), err)
+	}
 	for _, key := range []string{"sign", "rows"} {
 		if err := command("keys", "rotate", "--key", key); err != nil {
 			t.Fatal(err)
@@ -86,7 +101,7 @@ func TestExampleConfigurationRuns(t *testing.T) {
 		t.Errorf("after a rotation: %v", err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "wallet-keys", "*.json"))
-	if err != nil || len(files) != 7 {
+	if err != nil || len(files) != 8 {
 		t.Errorf("key files %v, %v", files, err)
 	}
 }

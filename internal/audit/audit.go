@@ -5,21 +5,14 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kozamori/kozamori/internal/clock"
-	"github.com/kozamori/kozamori/internal/keyfile"
-	"github.com/kozamori/kozamori/internal/wire"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
 const (
@@ -50,6 +43,31 @@ func Run(ctx context.Context, dir string, now clock.Now) (Report, error) {
 	return report, err
 }
 
+// RunBooks audits one set of books by itself, in a file or at a postgres URL: what needs no keys and nobody else's
+// books. Its memory grows with the accounts and not with the entries.
+func RunBooks(ctx context.Context, where string, now clock.Now) (Report, error) {
+	var b *books
+	var broken []string
+	err := readTables(ctx, where, func(r *reader) {
+		broken = damage(r)
+		b = readBooks(r, limit{}, false)
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	name := sqldb.Name(where)
+	r := Report{Dir: name, AsOf: now()}
+	f := finder{role: "books"}
+	for _, d := range broken {
+		f.add(filepath.Base(name), "file", d, "an undamaged file", "damage")
+	}
+	b.check(&f)
+	r.Books = append(r.Books, b.totals(f.role, 0))
+	r.Differences = f.all()
+	r.settle()
+	return r, nil
+}
+
 // company is one role's books as they were read: a wallet, a bank or the hub.
 type company interface {
 	totals() Books
@@ -59,7 +77,10 @@ type company interface {
 // look reads all files once and judges them. Wallets are read before banks: what a wallet says is done was
 // booked at the bank before, so it must stand there.
 func look(ctx context.Context, dir string, now clock.Now) (Report, error) {
-	d := directory{dir}
+	d, err := openDirectory(dir)
+	if err != nil {
+		return Report{}, err
+	}
 	if err := d.readable(); err != nil {
 		return Report{}, err
 	}
@@ -144,99 +165,4 @@ func read[T any](ctx context.Context, names []string, one func(context.Context, 
 		})
 	}
 	return out, g.Wait()
-}
-
-// directory is where things lie.
-type directory struct{ root string }
-
-// find lists what fits a pattern below the directory, sorted.
-func (d directory) find(pattern ...string) []string {
-	found, err := filepath.Glob(filepath.Join(append([]string{escape(d.root)}, pattern...)...))
-	if err != nil {
-		panic("audit: a pattern of ours is malformed: " + err.Error())
-	}
-	slices.Sort(found)
-	return found
-}
-
-// readable looks whether every folder and file of books may be read. find passes over what it may not enter, and
-// books that nobody looked at would agree.
-func (d directory) readable() error {
-	folders := []string{d.root, filepath.Join(d.root, "data")}
-	folders = slices.Concat(folders, d.find("data", "*"), d.find("data", "bank", "*"))
-	for _, folder := range folders {
-		entries, err := os.ReadDir(folder)
-		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-			continue
-		case err != nil:
-			return unreadable(folder, err)
-		}
-		for _, e := range entries {
-			if filepath.Ext(e.Name()) != ".db" {
-				continue
-			}
-			path := filepath.Join(folder, e.Name())
-			f, err := os.Open(path)
-			if err != nil {
-				return unreadable(path, err)
-			}
-			if err := f.Close(); err != nil {
-				return unreadable(path, err)
-			}
-		}
-	}
-	return nil
-}
-
-func unreadable(path string, err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("audit: %s may not be read by this user: run the audit as the user whose books they are", path)
-	}
-	return fmt.Errorf("audit: %s cannot be read: %w", path, err)
-}
-
-// escape keeps the letters of a path from being read as a pattern.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-}
-
-func (d directory) services() (ids []string) {
-	for _, f := range d.find("data", "*", "money.db") {
-		ids = append(ids, filepath.Base(filepath.Dir(f)))
-	}
-	return ids
-}
-
-func (d directory) banks() (codes []string) {
-	for _, f := range d.find("data", "bank", "*", "money.db") {
-		codes = append(codes, filepath.Base(filepath.Dir(f)))
-	}
-	return codes
-}
-
-func (d directory) hubs() []string { return d.find("data", "*", "hub.db") }
-
-// signer is how a company signs its statements, and the key set that the others have pinned for it.
-type signer struct {
-	private wire.Key
-	public  wire.KeySet
-}
-
-// public reads the keys that everybody has pinned for a service or bank.
-func (d directory) public(name string) (wire.KeySet, error) {
-	return keyfile.ReadSet(filepath.Join(d.root, "register", name+"-sign.json"))
-}
-
-// signer reads the keys of a service or bank: keys is its folder of private keys, name its register file.
-func (d directory) signer(keys, name string) (s signer, err error) {
-	if s.public, err = d.public(name); err != nil {
-		return s, err
-	}
-	all, err := keyfile.Open(filepath.Join(d.root, "keys", keys)).Signing("sign")
-	if err != nil {
-		return s, err
-	}
-	s.private = all[0]
-	return s, nil
 }

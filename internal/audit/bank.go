@@ -95,14 +95,14 @@ func (d directory) readBank(ctx context.Context, code string) (*bankBooks, error
 	if b.signer, err = d.signer(filepath.Join("bank", code), code); err != nil {
 		return nil, err
 	}
-	err = readTables(ctx, filepath.Join(d.root, "data", "bank", code, "money.db"), b.read)
+	err = readTables(ctx, d.place("bank", code), b.read)
 	b.issuer = b.claimedIssuer()
 	return b, err
 }
 
 func (b *bankBooks) read(r *reader) {
 	b.damage = damage(r)
-	b.books = readBooks(r, mostAtBank)
+	b.books = readBooks(r, mostAtBank, true)
 	each(r, `SELECT id, closed_us FROM account`, func(a *depositor) []any { return []any{&a.id, &a.closedUs} },
 		func(a depositor) { b.depositors[a.id] = a })
 	each(r, `SELECT id, account, service, pseudonym, state, device, confirmed, activated_us FROM link`,

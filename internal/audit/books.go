@@ -111,11 +111,13 @@ func (t *transfer) String() string {
 }
 
 // readBooks works a ledger out anew from its journal and compares its tables with that. most is what no
-// configuration of the role may ever allow.
-func readBooks(r *reader, most limit) *books {
+// configuration of the role may ever allow, where it is not zero; keep says whether transfers stay in memory.
+func readBooks(r *reader, most limit, keep bool) *books {
 	b := &books{accounts: map[string]account{}, transfers: map[string]*transfer{}, gates: map[string]gate{}, limits: map[string]limit{}}
 	p := newReplay(r, &b.found, most)
-	p.keep = func(t *transfer) { b.transfers[t.id] = t }
+	if keep {
+		p.keep = func(t *transfer) { b.transfers[t.id] = t }
+	}
 	p.run()
 	b.lines, b.entries, b.named = p.lines, p.last, p.transfers
 	p.compare(b)

@@ -46,6 +46,7 @@ const (
 type world struct {
 	t                testing.TB
 	dir              string
+	postgres         string // the URL of the database that has the tables; "" for files
 	mu               sync.Mutex
 	time             time.Time
 	bank             *bank.Bank
@@ -75,16 +76,35 @@ func (w *world) forward(d time.Duration) {
 	w.time = w.time.Add(d)
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *world { return newWorldIn(t, "") }
+
+// newWorldIn is a world whose tables are in a database, as dev lays them out with --postgres.
+func newWorldIn(t testing.TB, postgres string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), time: time.Date(2026, 11, 19, 3, 0, 0, 0, time.UTC),
+	w := &world{t: t, dir: t.TempDir(), postgres: postgres, time: time.Date(2026, 11, 19, 3, 0, 0, 0, time.UTC),
 		shop: wallet.Shop{ID: "shop_lunch", Name: fault.Text{JA: "弁当屋", EN: "Lunch"}, KeyHash: wallet.ShopKeyHash("key")}}
 	for _, dir := range []string{"data/maru", "data/bank/0149", "data/hub", "register"} {
 		must(t, os.MkdirAll(filepath.Join(w.dir, dir), 0o700))
 	}
+	if postgres != "" {
+		text, err := json.Marshal(map[string]string{"postgres": postgres})
+		must(t, err)
+		must(t, os.MkdirAll(filepath.Join(w.dir, "keys"), 0o700))
+		must(t, os.WriteFile(filepath.Join(w.dir, "keys", "dev.json"), text, 0o600))
+		must(t, keyfile.Open(filepath.Join(w.dir, "keys", "maru")).Create("marks", keyfile.Secret, true, w.time))
+	}
 	w.openBank(w.keys("bank/0149", "0149"), w.keys("maru", "maru"))
 	w.openWallet()
 	return w
+}
+
+// place is where a role's tables are.
+func (w *world) place(file, role string, which ...string) string {
+	if w.postgres == "" {
+		return filepath.Join(w.dir, file)
+	}
+	main, _ := sqldb.Places(sqldb.Under(w.postgres, role), "", role, which...)
+	return main
 }
 
 // keys makes a role's keys and pins the public half.
@@ -116,7 +136,7 @@ func sealer(t testing.TB) outbox.Sealer {
 
 func (w *world) openBank(_, maru wire.KeySet) {
 	t, sign := w.t, w.private("bank/0149")
-	st, err := bankstore.Open(filepath.Join(w.dir, "data", "bank", "0149", "money.db"), sealer(t), bank.NewChain(sign, issuer))
+	st, err := bankstore.Open(w.place(atBank, "bank", "0149"), sealer(t), bank.NewChain(sign, issuer))
 	must(t, err)
 	_, err = st.Migrate(t.Context())
 	must(t, err)
@@ -151,7 +171,7 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 
 func (w *world) openWallet() {
 	t := w.t
-	st, err := walletstore.Open(filepath.Join(w.dir, "data", "maru", "money.db"), sealer(t))
+	st, err := walletstore.Open(w.place(atWallet, "wallet_maru"), sealer(t))
 	must(t, err)
 	_, err = st.Migrate(t.Context())
 	must(t, err)
@@ -313,7 +333,7 @@ func (w *world) reverse(debit id.Debit) wallet.Reversal {
 // hub writes what a hub would have of one debit.
 func (w *world) hub(p person, debit id.Debit) {
 	t := w.t
-	db, err := sqldb.Open(filepath.Join(w.dir, "data", "hub", "hub.db"), hubstore.Source)
+	db, err := sqldb.Open(w.place(atHub, "hub"), hubstore.Source)
 	must(t, err)
 	store := hubstore.New(db)
 	must(t, store.Change(t.Context(), func(tx hub.Tx) error {

@@ -22,7 +22,7 @@ type replay struct {
 	open     map[int64]*held
 	refunded map[int64]money.Yen // by the entry of the original, where something ever was
 
-	last, closedUs   int64
+	last             int64 // entry
 	lines, transfers int
 	holds, pages     int64
 	names            int64
@@ -107,46 +107,18 @@ func (e *entry) key() string {
 	return fmt.Sprintf("%d %s", e.seq, e.id)
 }
 
-// run goes through the journal, commit by commit.
+// run goes through the journal.
 func (p *replay) run() {
-	entries := cursor[entry]{r: p.r, into: intoEntry, key: func(e *entry) int64 { return e.seq }, after: -1 << 62,
-		query: selectEntries + `WHERE seq > $1 ORDER BY seq LIMIT $2`}
 	log := newLog(p.r, p.f)
-	for {
-		c, ok := log.commits.next()
-		if !ok {
-			break
-		}
-		var leaves tree
-		first := p.last + 1
-		for {
-			e, ok := entries.peek()
-			if !ok || e.seq > c.last {
-				break
-			}
-			entries.next()
-			p.entry(e)
-			leaves.add(e.hash(), nil)
-		}
-		p.closedUs = log.commit(c, first, p.last, p.closedUs, leaves)
-	}
-	if e, ok := entries.peek(); ok {
-		log.unlogged(e)
-	}
-	for e, ok := entries.next(); ok; e, ok = entries.next() {
-		p.entry(e)
-	}
+	log.follow(p.entry)
 	p.wholeGroup()
 	p.flush()
-	log.end(p.last, p.closedUs)
+	log.end()
+	p.last = log.last
 }
 
 // entry takes the next entry.
 func (p *replay) entry(e *entry) {
-	if e.seq != p.last+1 {
-		p.wrong(e, "", "numbers without a gap", p.last+1, e.seq)
-	}
-	p.last, p.closedUs = e.seq, max(p.closedUs, e.atUs)
 	if e.act == actLeg {
 		if n := len(p.group); n > 0 && e.about == p.group[0].seq && e.seq == p.group[n-1].seq+1 && e.atUs == p.group[0].atUs {
 			p.group = append(p.group, *e)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -85,7 +84,7 @@ func (d directory) readWallet(ctx context.Context, service string) (*walletBooks
 	if w.signer, err = d.signer(service, service); err != nil {
 		return nil, err
 	}
-	if err := readTables(ctx, filepath.Join(d.root, "data", service, "money.db"), w.read); err != nil {
+	if err := readTables(ctx, d.place("wallet_"+service), w.read); err != nil {
 		return nil, err
 	}
 	for issuer, code := range w.codeOf {
@@ -100,7 +99,7 @@ func (d directory) readWallet(ctx context.Context, service string) (*walletBooks
 
 func (w *walletBooks) read(r *reader) {
 	w.damage = damage(r)
-	w.books = readBooks(r, mostAtWallet)
+	w.books = readBooks(r, mostAtWallet, true)
 	w.readPeople(r)
 	w.charges = list(r, `SELECT debit, subject, link, issuer, amount, account, state, agreed_us, order_jws, order_hash, receipt_jws, receipt_hash,
 		rule, reason, booked_us FROM charges ORDER BY debit`, func(c *charge) []any {

@@ -19,6 +19,7 @@ import (
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/server/bankd"
 	"github.com/kozamori/kozamori/internal/server/walletd"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -240,7 +241,7 @@ func (v view) Store(role string) string {
 	if v.S.Postgres == "" {
 		return ""
 	}
-	return fmt.Sprintf("store = %q\n", schemaOf(v.S.Postgres, role))
+	return fmt.Sprintf("store = %q\n", sqldb.Under(v.S.Postgres, role))
 }
 
 func (v view) Carrier(sender string) string {

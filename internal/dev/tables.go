@@ -3,32 +3,15 @@ package dev
 import (
 	"context"
 	"fmt"
-	"net/url"
 
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
-
-// schemaOf is the URL of a role's schema ("hub", "wallet_maru", "bank") in dev's database; bankd puts each bank's code
-// behind the last. A search_path of dev's own URL stands before, for several worlds in one database.
-func schemaOf(postgres, role string) string {
-	u, err := url.Parse(postgres)
-	if err != nil {
-		return postgres // what opens it says so
-	}
-	q := u.Query()
-	if world := q.Get("search_path"); world != "" {
-		role = world + "_" + role
-	}
-	q.Set("search_path", role)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 // schemas are all of a world's.
 func schemas(postgres string, banks []tenant) []string {
 	var all []string
 	add := func(role string, which ...string) {
-		main, sessions := sqldb.Places(schemaOf(postgres, role), "", role, which...)
+		main, sessions := sqldb.Places(sqldb.Under(postgres, role), "", role, which...)
 		all = append(all, main, sessions)
 	}
 	add("hub")

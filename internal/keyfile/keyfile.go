@@ -27,6 +27,7 @@ const (
 	Sign   Use = "sign"   // wire.Key: messages, client assertions, DPoP proofs
 	Seal   Use = "seal"   // wire.SealKey: opens what others sealed
 	Secret Use = "secret" // 32 random bytes: sealing rows, keyed hashes
+	Note   Use = "note"   // signs notes: checkpoints of the books
 )
 
 // file is a key file's content. Exactly one of JWK and Bytes is set.
@@ -80,7 +81,7 @@ func (d Dir) add(name string, n int, use Use, dev bool, now time.Time) error {
 		f.JWK = wire.GenerateKey().PrivateJWK()
 	case Seal:
 		f.JWK = wire.GenerateSealKey().PrivateJWK()
-	case Secret:
+	case Secret, Note:
 		var b [32]byte
 		if _, err := rand.Read(b[:]); err != nil {
 			return fmt.Errorf("keyfile: no randomness: %w", err)
@@ -183,14 +184,14 @@ func (d Dir) Sealing(name string) ([]wire.SealKey, error) {
 }
 
 // Secrets reads 32-byte secrets.
-func (d Dir) Secrets(name string) ([][]byte, error) {
-	return all(d, name, Secret, func(f file) ([]byte, error) {
-		b, err := base64.RawURLEncoding.DecodeString(f.Bytes)
-		if err == nil && len(b) != 32 {
-			err = errors.New("not 32 bytes")
-		}
-		return b, err
-	})
+func (d Dir) Secrets(name string) ([][]byte, error) { return all(d, name, Secret, file.secret) }
+
+func (f file) secret() ([]byte, error) {
+	b, err := base64.RawURLEncoding.DecodeString(f.Bytes)
+	if err == nil && len(b) != 32 {
+		err = errors.New("not 32 bytes")
+	}
+	return b, err
 }
 
 // ErrDevKeys says that a key here was made by `kozamori dev`.

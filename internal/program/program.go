@@ -44,8 +44,9 @@ type Setup struct {
 	ClockFile   string   // dev only: seconds the clock is ahead
 	Open        func(ctx context.Context, env server.Env) (Server, error)
 	Migrate     func(ctx context.Context) error
-	KeyDirs     map[string]Keys // by directory
-	Permanent   []string        // names of keys whose oldest is used for ever, so that a newer one would do nothing
+	KeyDirs     map[string]Keys   // by directory
+	Origins     map[string]string // of the books whose checkpoints the key "books" of a directory signs
+	Permanent   []string          // names of keys whose oldest is used for ever, so that a newer one would do nothing
 	Pinned      []Pinned
 }
 
@@ -79,6 +80,8 @@ type Tool struct {
 // Asked is what a tool was called with.
 type Asked struct {
 	Reference string
+	Books     string               // whose: the code of a bank; "" where there is one
+	Transfer  string               // an id
 	Load      func(into any) error // reads the configuration into a pointer to a struct with its defaults
 }
 
@@ -102,7 +105,7 @@ const usage = `%[1]s serve --config FILE      run until SIGTERM or SIGINT
 %[1]s keys rotate --config FILE --key NAME [--dir DIR]
                                add a newer key beside an old one; restart to use it
 %[1]s keys public --config FILE --key NAME [--dir DIR]
-                               print the public half (JWKS) for those who pin it
+                               print the public half (JWKS; of the key books a line) for those who pin it
 %[1]s config example           print an annotated configuration
 %[2]sEvery setting outside [[…]] can be given in the environment: [server] listen is KOZAMORI_SERVER_LISTEN.
 `
@@ -136,7 +139,10 @@ func Main(ctx context.Context, role Role, p Process) error {
 	key := flags.String("key", "", "name of a key")
 	dir := flags.String("dir", "", "directory of keys, where there are several")
 	to := flags.String("to", "", "directory for the copies of a backup")
-	reference := flags.String("reference", "", "reference number, for tools that look something up")
+	var asked Asked
+	flags.StringVar(&asked.Reference, "reference", "", "reference number, for tools that look something up")
+	flags.StringVar(&asked.Books, "books", "", "whose books, where there are several")
+	flags.StringVar(&asked.Transfer, "transfer", "", "id of a transfer")
 	err := flags.Parse(rest)
 	switch {
 	case errors.Is(err, flag.ErrHelp), err == nil && len(p.Args) == 0, command == "help":
@@ -149,8 +155,8 @@ func Main(ctx context.Context, role Role, p Process) error {
 	}
 	for _, tool := range role.Tools {
 		if tool.Name == command {
-			load := func(into any) error { return LoadInto(*path, p.Environ, into) }
-			return tool.Run(ctx, Asked{Reference: *reference, Load: load}, p.Out)
+			asked.Load = func(into any) error { return LoadInto(*path, p.Environ, into) }
+			return tool.Run(ctx, asked, p.Out)
 		}
 	}
 	switch command {
@@ -306,13 +312,21 @@ func rotate(s Setup, dir, key string, stdout io.Writer) error {
 }
 
 // public prints the set that other companies pin: all signing keys of a name, old ones too, and with the key
-// that signs messages those that others seal for, where the role has such.
+// that signs messages those that others seal for, where the role has such. Of a key that signs notes it prints a line
+// each.
 func public(s Setup, dir, key string, stdout io.Writer) error {
 	if key == "" {
 		return fmt.Errorf("keys public: which one? --key is one of %s", strings.Join(s.publicNames(), ", "))
 	}
 	dir, keys, err := chosen(s, "keys public", dir, key)
 	if err != nil {
+		return err
+	}
+	if keys[key] == keyfile.Note {
+		notes, err := keyfile.Open(dir).Notes(key, s.Origins[dir])
+		for _, n := range notes {
+			fmt.Fprintln(stdout, n.Public)
+		}
 		return err
 	}
 	if keys[key] != keyfile.Sign {
@@ -335,7 +349,7 @@ func public(s Setup, dir, key string, stdout io.Writer) error {
 func (s Setup) publicNames() (names []string) {
 	for _, keys := range s.KeyDirs {
 		for name, use := range keys {
-			if use == keyfile.Sign && !slices.Contains(names, name) {
+			if (use == keyfile.Sign || use == keyfile.Note) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/kana"
 	"github.com/kozamori/kozamori/internal/keyfile"
+	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/notify"
 	"github.com/kozamori/kozamori/internal/observe"
@@ -169,12 +170,22 @@ func KeyNames() map[string]keyfile.Use {
 	return map[string]keyfile.Use{
 		"sign": keyfile.Sign, "seal": keyfile.Seal, "client": keyfile.Sign, "dpop": keyfile.Sign,
 		"pseudonym": keyfile.Secret, "code": keyfile.Secret, "pin": keyfile.Secret, "rows": keyfile.Secret,
+		"books": keyfile.Note,
 	}
 }
 
 // PermanentKeys are the names of keys that cannot be rotated: pseudonyms, PINs and what was sent out are known
 // by them for ever.
 func PermanentKeys() []string { return []string{"pseudonym", "code", "pin"} }
+
+// Origins are the names of the logs of all banks' books, by directory of keys.
+func (c Config) Origins() map[string]string {
+	all := map[string]string{}
+	for _, b := range c.Banks {
+		all[c.keys(b.Code)] = ledger.Origin("bank", b.Code)
+	}
+	return all
+}
 
 // KeyDirs are the directories of keys of all banks.
 func (c Config) KeyDirs() []string {

@@ -27,6 +27,7 @@ func Keys() map[string]keyfile.Use {
 		"dpop":   keyfile.Sign,   // proofs of the hub's tokens
 		"rows":   keyfile.Secret, // seals rows and outbox payloads
 		"marks":  keyfile.Secret, // fingerprints of codes, contacts and documents
+		"books":  keyfile.Note,   // checkpoints of the books
 	}
 }
 

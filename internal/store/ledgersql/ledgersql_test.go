@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/kozamori/kozamori/internal/audit"
+	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/store/ledgersql"
@@ -32,8 +34,25 @@ var engines = map[string]func(testing.TB) string{
 func onEach(t *testing.T, f func(*testing.T, storetest.Open)) {
 	for name, place := range engines {
 		t.Run(name, func(t *testing.T) {
-			f(t, func(t testing.TB) storetest.Books { return openAt(t, place(t)) })
+			f(t, func(t testing.TB) storetest.Books {
+				where := place(t)
+				b := openAt(t, where)
+				t.Cleanup(func() { audited(t, where) })
+				return b
+			})
 		})
+	}
+}
+
+// audited lets the audit work the books out anew: whatever was asked of the ledger, the two agree.
+func audited(t testing.TB, where string) {
+	t.Helper()
+	r, err := audit.RunBooks(context.Background(), where, clock.System)
+	if err != nil || !r.Agrees {
+		t.Errorf("audit of %s: %v, %d differences, first %+v", sqldb.Name(where), err, len(r.Differences), r.Books)
+		for _, d := range r.Differences[:min(20, len(r.Differences))] {
+			t.Logf("%+v", d)
+		}
 	}
 }
 

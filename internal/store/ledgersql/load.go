@@ -341,12 +341,13 @@ func distinct(nums []int64) []int64 {
 	return slices.Compact(nums)
 }
 
+const selectEntries = `SELECT seq, act, at_us, id, about, legs, kind, debit, credit, amount, debit_after, credit_after, gate, limits, memo, detail
+	FROM ledger_entries `
+
 // readEntries reads entries by their numbers; those that are not there are left out.
 func readEntries(ctx context.Context, tx *sqldb.Tx, nums []int64, each func(ledger.Entry)) error {
 	var b sqldb.Batch
-	b.Query("entries", `
-		SELECT seq, act, at_us, id, about, legs, kind, debit, credit, amount, debit_after, credit_after, gate, limits, memo, detail
-		FROM ledger_entries WHERE seq IN (SELECT c0 FROM {set})`, sqldb.Set{distinct(nums)}, func(r sqldb.Row) error {
+	b.Query("entries", selectEntries+`WHERE seq IN (SELECT c0 FROM {set})`, sqldb.Set{distinct(nums)}, func(r sqldb.Row) error {
 		e, err := scanEntry(r)
 		if err == nil {
 			each(e)

@@ -68,3 +68,19 @@ func Places(where, file, role string, which ...string) (main, sessions string) {
 	}
 	return in(schema), in(schema + "_web")
 }
+
+// Under is the URL of a role's schema in a database that several roles share ("hub", "wallet_maru", "bank", behind which
+// Places puts each bank's code). A search_path of the URL's own stands before, for several worlds in one database.
+func Under(where, role string) string {
+	u, err := url.Parse(where)
+	if err != nil {
+		return where // what opens it says so
+	}
+	q := u.Query()
+	if world := q.Get("search_path"); world != "" {
+		role = world + "_" + role
+	}
+	q.Set("search_path", role)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
