@@ -230,6 +230,19 @@ func TestMorePoolsThanConnections(t *testing.T) {
 	wg.Wait()
 }
 
+// A text with a zero byte, which no page and no message of ours holds, is malformed input and no trouble of the server.
+func TestTextsThatPostgresTakesFromNobody(t *testing.T) {
+	db := open(t, pgtest.URL(t), words)
+	var n int
+	err := sqldb.ReadErr("test", db.Read().QueryRow(`SELECT n FROM words WHERE w = $1`, "a\x00b").Scan(&n))
+	if fault.Of(err) != fault.Invalid || sqldb.OutOfOrder(err) {
+		t.Errorf("read: %v", err)
+	}
+	if err := sqldb.WriteErr("test", add(t.Context(), db, "a\x00b", 1)); fault.Of(err) != fault.Invalid {
+		t.Errorf("written: %v", err)
+	}
+}
+
 // Of several hosts the one that takes writes is used, for reading as well; a server that has become a standby is not.
 func TestStandbysAreNotUsed(t *testing.T) {
 	first, second := pgtest.Start(t), pgtest.Start(t)
