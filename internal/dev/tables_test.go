@@ -42,7 +42,7 @@ func TestADatabaseBelongsToItsDirectory(t *testing.T) {
 	if err := unused(t.Context(), layout{t.TempDir()}, postgres, banks); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sqldb.Open(schemaOf(postgres, "hub"), hub.Source)
+	db, err := sqldb.Open(sqldb.Under(postgres, "hub"), hub.Source)
 	if err != nil {
 		t.Fatal(err)
 	}
