@@ -50,7 +50,7 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 		out, err := handle(ctx, in)
 		if err != nil {
 			observe.Failed(ctx, err)
-			return nil, problemOf(ctx, err)
+			return nil, ProblemOf(ctx, err)
 		}
 		return out, nil
 	})
@@ -74,7 +74,7 @@ func ourProblem(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := problemOf(ctx.Context(), &fault.Error{Kind: kindOf(e.Status), Op: "web.api"})
+	p := ProblemOf(ctx.Context(), &fault.Error{Kind: kindOf(e.Status), Op: "web.api"})
 	if p.Status = e.Status; e.Status == http.StatusUnprocessableEntity { // huma's word for malformed; ours is 400
 		p.Status = http.StatusBadRequest
 		ctx.SetHeader(malformed, "1")

@@ -93,7 +93,7 @@ func (s *Site) fallback(mux *http.ServeMux) http.Handler {
 		}
 		observe.Failed(r.Context(), err)
 		if s.isAPI(r) {
-			p := problemOf(r.Context(), err)
+			p := ProblemOf(r.Context(), err)
 			p.Status, p.Title = status, heading(status).EN
 			writeProblem(w, p)
 			return
