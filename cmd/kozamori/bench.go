@@ -21,7 +21,10 @@ func runBench(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) > 0 && args[0] == "ledger" {
 		return benchLedger(ctx, args[1:], stdout)
 	}
-	return errors.New("usage: kozamori bench ledger [--help]")
+	if len(args) > 0 && args[0] == "http" {
+		return benchHTTP(ctx, args[1:], stdout)
+	}
+	return errors.New("usage: kozamori bench ledger|http [--help]")
 }
 
 func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err error) {

@@ -47,7 +47,7 @@ func (b *Bank) ChannelWithKey(key string) (found ChannelSystem, ok bool) {
 			found, ok = c, true
 		}
 	}
-	return found, ok
+	return found, ok && key != ""
 }
 
 // Needs refuses a channel that lacks a right.
