@@ -84,6 +84,9 @@ func (f *httpFlags) tell(stdout io.Writer, rep bench.HTTPReport) error {
 	if rep.Rate > 0 {
 		loop = fmt.Sprintf("%.0f requests a second on schedule, %d of them unsent", rep.Rate, rep.Unsent)
 	}
+	if rep.Busy > 0 {
+		loop += fmt.Sprintf(", %d answered busy", rep.Busy)
+	}
 	_, err := fmt.Fprintf(stdout, `%s over HTTP, %d connections, %d transfers a request, %d accounts%s, %s
   %.0f transfers a second; a handler that does nothing does %.0f here: %.2f of it
   p50 %d µs, p99 %d µs, p99.9 %d µs a request

@@ -51,6 +51,7 @@ type HTTPReport struct {
 	Seconds            float64 `json:"seconds"`
 	Transfers          int64   `json:"transfers"`
 	Unsent             int64   `json:"unsent"` // requests of the schedule that had not left when time was up
+	Busy               int64   `json:"busy"`   // requests that were answered with 429: nothing was done, and they count nowhere else
 	TransfersPerSecond float64 `json:"transfers_per_second"`
 	CeilingPerSecond   float64 `json:"ceiling_per_second"`
 	Ratio              float64 `json:"ratio"`
@@ -101,7 +102,7 @@ func (h HTTP) Run(ctx context.Context) (HTTPReport, error) {
 			return rep, err
 		}
 		latencies, took, used = append(latencies, part.latencies...), took+part.took, used+after-before
-		rep.Unsent, rep.MaxRSS = rep.Unsent+part.unsent, rss
+		rep.Unsent, rep.Busy, rep.MaxRSS = rep.Unsent+part.unsent, rep.Busy+part.busy, rss
 		if part, err = r.load(ctx, r.Idle, 0); err != nil {
 			return rep, fmt.Errorf("the ceiling: %w", err)
 		}

@@ -20,9 +20,9 @@ import (
 
 // loaded is what one stretch of load came to.
 type loaded struct {
-	latencies []uint32 // of each request, in microseconds
-	took      time.Duration
-	unsent    int64
+	latencies    []uint32 // of each request, in microseconds
+	took         time.Duration
+	unsent, busy int64
 }
 
 // load asks a server for transfers over all connections for one round.
@@ -41,16 +41,20 @@ func (r *httpRun) load(ctx context.Context, base string, rate float64) (loaded, 
 	start := time.Now()
 	s := &schedule{start: start, end: start.Add(r.For / rounds), rate: rate}
 	took := make([][]uint32, len(conns))
-	failed := make([]error, len(conns))
+	ctx, fail := context.WithCancelCause(ctx) // one failure ends all
+	defer fail(nil)
 	var wg sync.WaitGroup
 	for i, c := range conns {
 		wg.Go(func() {
-			took[i], failed[i] = r.ask(ctx, c, s)
+			var err error
+			if took[i], err = r.ask(ctx, c, s); err != nil {
+				fail(err)
+			}
 		})
 	}
 	wg.Wait()
 	unsent := s.unsent.Load() + max(0, int64(rate*s.end.Sub(start).Seconds())-s.asked.Load()) // nobody took their turns
-	return loaded{slices.Concat(took...), time.Since(start), unsent}, errors.Join(append(failed, ctx.Err())...)
+	return loaded{slices.Concat(took...), time.Since(start), unsent, s.busy.Load()}, context.Cause(ctx)
 }
 
 // ask keeps one connection busy until the end of a schedule.
@@ -64,6 +68,11 @@ func (r *httpRun) ask(ctx context.Context, c *conn, s *schedule) (took []uint32,
 			break
 		}
 		answer, err := c.post(body)
+		if errors.Is(err, errBusy) {
+			s.busy.Add(1)
+			time.Sleep(retryAfter)
+			continue
+		}
 		if err != nil {
 			return took, err
 		}
@@ -81,6 +90,7 @@ type schedule struct {
 	rate       float64      // requests a second; 0: each connection as soon as it can
 	asked      atomic.Int64 // turns taken
 	unsent     atomic.Int64 // of them, those that came too late
+	busy       atomic.Int64 // answers
 }
 
 // next waits until a request may leave, and says since when it was due. Where there are fewer connections than requests
@@ -131,6 +141,11 @@ func dial(ctx context.Context, u *url.URL, key string) (*conn, error) {
 		"\r\nAuthorization: Bearer " + key + "\r\nContent-Type: application/json\r\nContent-Length: "}, nil
 }
 
+// errBusy is the answer of a server that has too much to do, and wants to be asked again after retryAfter.
+var errBusy = errors.New("bench: the server is busy")
+
+const retryAfter = time.Second
+
 // answerTimeout is how long an answer may take.
 const answerTimeout = 30 * time.Second
 
@@ -160,6 +175,9 @@ func (c *conn) post(body []byte) ([]byte, error) {
 		err = c.chunks()
 	} else {
 		err = c.read(length)
+	}
+	if err == nil && strings.HasPrefix(said, "HTTP/1.1 429 ") {
+		return nil, errBusy
 	}
 	if err == nil && !ok {
 		err = fmt.Errorf("bench: %s: %.300s", said, c.body)
