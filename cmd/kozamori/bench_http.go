@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -147,11 +148,14 @@ func (f *httpFlags) startBank(ctx context.Context, dir string) (*child, error) {
 	}
 	store := ""
 	if f.Store != "sqlite" {
-		sep := "?"
-		if strings.Contains(f.Store, "?") {
-			sep = "&"
+		u, err := url.Parse(f.Store)
+		if err != nil {
+			return nil, errors.New("--store: want sqlite, or postgres://user@host/database") // and not the URL: it may hold a password
 		}
-		f.Store += fmt.Sprintf("%ssearch_path=%s%d", sep, benchSchemas, clock.Micros(clock.System()))
+		q := u.Query()
+		q.Set("search_path", fmt.Sprintf("%s%d", benchSchemas, clock.Micros(clock.System())))
+		u.RawQuery = q.Encode()
+		f.Store = u.String()
 		store = f.Store
 	}
 	_, port, _ := net.SplitHostPort(address)
