@@ -291,7 +291,7 @@ func (c *company) elsewhere(role string) {
 	must(t, os.WriteFile(file, []byte(strings.Replace(pgtest.URL(t), "postgres@", "postgres:hunter2@", 1)+"\n"), 0o600))
 	c.refused("serve", "run migrate first")
 	out := c.done("migrate")
-	if !strings.Contains(out, "_web: applied sessions 1") || !strings.Contains(out, "data: now up to date") || strings.Contains(out, "hunter2") {
+	if !strings.Contains(out, "_web: applied fence 1, sessions 1") || !strings.Contains(out, "data: now up to date") || strings.Contains(out, "hunter2") {
 		t.Errorf("migrate says %q", out)
 	}
 	if out := c.done("migrate"); out != filepath.Join(c.dir, "data")+": up to date\n" {

@@ -42,7 +42,8 @@ func serverConfig(where string) (*pgx.ConnConfig, error) {
 		}
 	}
 	cfg.RuntimeParams["client_encoding"] = "UTF8"
-	cfg.RuntimeParams["synchronous_commit"] = "on" // what was committed is on the disk, whatever the server's default is
+	cfg.RuntimeParams["default_transaction_isolation"] = "read committed" // who has waited for the lock of the writer sees what was written
+	cfg.RuntimeParams["synchronous_commit"] = "on"                        // what was committed is on the disk, whatever the server's default is
 	return cfg, nil
 }
 
@@ -52,7 +53,7 @@ func openPostgres(where string, sources []Source) (*DB, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "sqldb.Open", err)
 	}
-	db := &DB{engine: PostgreSQL, postgres: cfg, sources: sources}
+	db := &DB{engine: PostgreSQL, postgres: cfg, sources: append([]Source{fenceSource}, sources...), lead: lead{lost: make(chan struct{})}}
 	db.writer = db.pool(1, nil)
 	if err := db.writer.Ping(); err != nil {
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", fmt.Errorf("%s: %w", Name(where), errors.Join(err, db.writer.Close())))

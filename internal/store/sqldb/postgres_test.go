@@ -218,7 +218,7 @@ func TestMorePoolsThanConnections(t *testing.T) {
 					t.Errorf("%d rows, want %d", got, n+1)
 				}
 			}
-			other, err := sqldb.Open(server.URL("shared"))
+			other, err := sqldb.OpenAsIs(server.URL("shared"))
 			if err != nil {
 				t.Error(err)
 				return
