@@ -64,6 +64,11 @@ func openPostgres(where string, sources []Source) (*DB, error) {
 
 // pool opens at most so many connections, with settings of their own.
 func (db *DB) pool(most int, settings map[string]string) *sql.DB {
+	return db.poolOf(places, most, settings)
+}
+
+// poolOf is pool among others that share places.
+func (db *DB) poolOf(places *slots, most int, settings map[string]string) *sql.DB {
 	cfg := db.postgres.Copy()
 	for name, value := range settings {
 		cfg.RuntimeParams[name] = value
@@ -200,4 +205,10 @@ var statesOutOfOrder = map[string]bool{
 func serverDuplicate(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == "23505"
+}
+
+// undefined says whether a table is not there, nor perhaps its schema.
+func undefined(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "42P01"
 }
