@@ -74,7 +74,7 @@ func load(path string, environ []string) (program.Setup, error) {
 	}
 	return program.Setup{
 		Dev: cfg.Dev, Sites: sites, Pinned: pinned(cfg),
-		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, Tables: bankd.Places(cfg), ClockFile: cfg.ClockFile, KeyDirs: keys, Origins: cfg.Origins(), Permanent: bankd.PermanentKeys(),
+		Public: cfg.Server, Ops: cfg.Ops, Cluster: cfg.Cluster, DataDir: cfg.Data.Dir, Tables: bankd.Places(cfg), ClockFile: cfg.ClockFile, KeyDirs: keys, Origins: cfg.Origins(), Permanent: bankd.PermanentKeys(),
 		Migrate: func(ctx context.Context) error { return bankd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env server.Env) (program.Server, error) {
 			return bankd.Open(ctx, cfg, bankd.Env{Env: env})

@@ -38,7 +38,7 @@ func load(path string, environ []string) (program.Setup, error) {
 	}
 	return program.Setup{
 		Dev: cfg.Dev, Sites: []string{cfg.Issuer}, Pinned: pinned,
-		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, Tables: hubd.Places(cfg), ClockFile: cfg.ClockFile,
+		Public: cfg.Server, Ops: cfg.Ops, Cluster: cfg.Cluster, DataDir: cfg.Data.Dir, Tables: hubd.Places(cfg), ClockFile: cfg.ClockFile,
 		KeyDirs: map[string]program.Keys{cfg.Data.Keys: {"client": keyfile.Sign, "dpop": keyfile.Sign, "rows": keyfile.Secret}},
 		Migrate: func(ctx context.Context) error { return hubd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env server.Env) (program.Server, error) {

@@ -54,7 +54,7 @@ func load(path string, environ []string) (program.Setup, error) {
 	}
 	return program.Setup{
 		Dev: cfg.Dev, Sites: []string{cfg.Service.Origin}, Pinned: pinned,
-		Public: cfg.Server, Ops: cfg.Ops, DataDir: cfg.Data.Dir, Tables: walletd.Places(cfg), ClockFile: cfg.ClockFile,
+		Public: cfg.Server, Ops: cfg.Ops, Cluster: cfg.Cluster, DataDir: cfg.Data.Dir, Tables: walletd.Places(cfg), ClockFile: cfg.ClockFile,
 		KeyDirs: map[string]program.Keys{cfg.Data.Keys: walletd.Keys()}, Origins: map[string]string{cfg.Data.Keys: walletd.Origin(cfg)}, Permanent: []string{"marks"},
 		Migrate: func(ctx context.Context) error { return walletd.Migrate(ctx, cfg) },
 		Open: func(ctx context.Context, env server.Env) (program.Server, error) {

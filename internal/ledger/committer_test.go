@@ -101,6 +101,29 @@ func TestStoreOutOfOrder(t *testing.T) {
 	}
 }
 
+// Books that another process has taken over fail at once and for all of a batch, which is neither tried again nor in
+// halves. Only where a commit before had no outcome is there none.
+func TestFencedBooks(t *testing.T) {
+	for _, before := range []error{nil, ledger.ErrUnknown} {
+		m, l := books(t, ledger.Options{})
+		commits := 0
+		m.Fail = func(ledger.Commit) (bool, error) {
+			if commits++; commits == 1 && before != nil {
+				return false, before
+			}
+			return false, ledger.ErrFenced
+		}
+		_, err := l.SubmitAll(t.Context(), []ledger.Request{pay("p", 10), pay("q", 10)})
+		if fault.Of(err) != fault.Unavailable || !errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrUnknown) != (before != nil) {
+			t.Errorf("after %v: %v", before, err)
+		}
+		if want := map[bool]int{true: 1, false: 2}[before == nil]; commits != want {
+			t.Errorf("after %v: %d commits, want %d", before, commits, want)
+		}
+		check(t, m, 0)
+	}
+}
+
 // blocked keeps the committer busy until release is called.
 func blocked(t *testing.T, l *ledger.Ledger) (release func()) {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 var (
 	ErrMoved   = errors.New("ledger: the books have moved on")
 	ErrUnknown = errors.New("ledger: the outcome of the commit is not known")
+	ErrFenced  = errors.New("ledger: another process has taken over these books") // nothing was done, and never will be here
 )
 
 // ErrClosed is the cause of a request's failure after Close.
@@ -71,8 +72,9 @@ func New(store Store, opts Options) *Ledger {
 // Submit asks one thing and waits until its answer is durable. A refusal is a Result, not an error. The
 // errors are fault.Busy (too much waits; nothing was done), fault.Unavailable (closed, the store is out of
 // order, or ctx ended first: the outcome is not known, ask again with the same id), and fault.Internal where
-// Then panicked or its rows cannot be stored: nothing was done. A *fault.Error of who stores the rows keeps
-// its kind, so that a role can refuse there (fault.Conflict: the row has changed meanwhile).
+// Then panicked or its rows cannot be stored: nothing was done. Unavailable by ErrFenced and not by ErrUnknown says
+// that nothing was done, and that it has to be asked elsewhere. A *fault.Error of who stores the rows keeps its
+// kind, so that a role can refuse there (fault.Conflict: the row has changed meanwhile).
 func (l *Ledger) Submit(ctx context.Context, r Request) (Result, error) {
 	results, err := l.SubmitAll(ctx, []Request{r})
 	if err != nil {
@@ -200,14 +202,30 @@ func (l *Ledger) run(batch []*call) {
 			return
 		case errors.Is(err, ErrUnknown):
 			tried = a
+		case errors.Is(err, ErrFenced):
+			unavailable(batch, fenced(err, tried))
+			return
 		case !errors.Is(err, ErrMoved) && fault.Of(err) != fault.Unavailable:
 			l.halve(batch, err)
 			return
 		}
 	}
+	unavailable(batch, err)
+}
+
+// unavailable fails every call of a batch.
+func unavailable(batch []*call, err error) {
 	for _, c := range batch {
 		c.fail(fault.New(fault.Unavailable, "ledger.Submit", err))
 	}
+}
+
+// fenced is the error of books that are another's now. What was tried before may have been done before.
+func fenced(err error, tried *attempt) error {
+	if tried != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return err
 }
 
 // without fails the call whose Then panicked or abandons it, and runs the others.

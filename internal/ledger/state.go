@@ -186,8 +186,8 @@ type Store interface {
 	Load(ctx context.Context, names Names) (*State, error)
 
 	// Commit makes all of c durable, or nothing. It fails with ErrMoved where the head is another than On;
-	// with ErrUnknown where it cannot tell whether c was committed; with an error of kind
-	// fault.Unavailable where the store is out of order; any other error means that c itself cannot be
+	// with ErrUnknown where it cannot tell whether c was committed; with ErrFenced where another process has
+	// taken over and nothing will be committed here any more; with an error of kind fault.Unavailable where the store is out of order; any other error means that c itself cannot be
 	// stored, and the ledger finds the request that is the cause.
 	Commit(ctx context.Context, c Commit) error
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,14 @@ func (c ServerConfig) Local() bool {
 	return err == nil && isLoopback(host)
 }
 
+// GraceTime is how long running requests may take at a stop.
+func (c ServerConfig) GraceTime() time.Duration {
+	if c.Grace <= 0 {
+		return defaultGrace
+	}
+	return c.Grace
+}
+
 // Check refuses a listener that would speak plain HTTP to anything but this machine.
 func (c ServerConfig) Check() error {
 	var errs []error
@@ -49,6 +58,20 @@ func (c ServerConfig) Check() error {
 		errs = append(errs, fmt.Errorf("listen = %q is reachable from outside without TLS: set tls_cert and tls_key, or behind_proxy = true", c.Listen))
 	}
 	return errors.Join(errs...)
+}
+
+// ClientAddress is where a request comes from, as it was told and without a port: who called or, where behindProxy says
+// that a proxy wrote it, the last entry of X-Forwarded-For.
+func ClientAddress(r *http.Request, behindProxy bool) string {
+	if all := r.Header.Values("X-Forwarded-For"); behindProxy && len(all) > 0 {
+		last := all[len(all)-1]
+		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 func isLoopback(host string) bool {
@@ -121,10 +144,7 @@ func Serve(ctx context.Context, ln net.Listener, cfg ServerConfig, h http.Handle
 		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
-	grace := cfg.Grace
-	if grace <= 0 {
-		grace = defaultGrace
-	}
+	grace := cfg.GraceTime()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := srv.Shutdown(stop); err != nil {

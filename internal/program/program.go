@@ -41,7 +41,8 @@ type Setup struct {
 	Public, Ops observe.ServerConfig
 	DataDir     string   // audit.jsonl is written here
 	Tables      []string // where they are, as sqldb.Open takes it
-	ClockFile   string   // dev only: seconds the clock is ahead
+	Cluster     config.Cluster
+	ClockFile   string // dev only: seconds the clock is ahead
 	Open        func(ctx context.Context, env server.Env) (Server, error)
 	Migrate     func(ctx context.Context) error
 	KeyDirs     map[string]Keys   // by directory

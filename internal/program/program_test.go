@@ -204,6 +204,7 @@ func TestARoleRunsAloneInEarnest(t *testing.T) {
 			c.rotated(role)
 			c.unsafe(role)
 			c.served(role)
+			c.shared(role)
 			c.elsewhere(role)
 		})
 	}
@@ -276,6 +277,22 @@ func (c *company) unsafe(role string) {
 	must(t, os.Rename(data+".away", data))
 }
 
+// shared reads what the example says, in its comments, of a database that several processes share.
+func (c *company) shared(role string) {
+	t := c.t
+	good, err := os.ReadFile(c.conf)
+	must(t, err)
+	text := strings.ReplaceAll(string(good), "\n#   ", "\n")
+	if strings.Count(text, "[cluster]") != 1 || !strings.Contains(text, "\nstore = ") {
+		t.Errorf("the example says nothing of [cluster] or store:\n%s", text)
+	}
+	must(t, os.WriteFile(filepath.Join(c.dir, "etc", role+"-database"), []byte("postgres://maru:hunter2@127.0.0.1:1/emoney\n"), 0o600))
+	c.write(text)
+	c.done("keys new")
+	c.refused("serve", "[cluster] ca: open "+c.dir+"/etc/ca.crt: no such file or directory")
+	c.write(string(good))
+}
+
 // elsewhere runs the role with its tables on a PostgreSQL server, whose URL is a secret.
 func (c *company) elsewhere(role string) {
 	t := c.t
@@ -291,7 +308,7 @@ func (c *company) elsewhere(role string) {
 	must(t, os.WriteFile(file, []byte(strings.Replace(pgtest.URL(t), "postgres@", "postgres:hunter2@", 1)+"\n"), 0o600))
 	c.refused("serve", "run migrate first")
 	out := c.done("migrate")
-	if !strings.Contains(out, "_web: applied sessions 1") || !strings.Contains(out, "data: now up to date") || strings.Contains(out, "hunter2") {
+	if !strings.Contains(out, "_web: applied fence 1, sessions 1") || !strings.Contains(out, "data: now up to date") || strings.Contains(out, "hunter2") {
 		t.Errorf("migrate says %q", out)
 	}
 	if out := c.done("migrate"); out != filepath.Join(c.dir, "data")+": up to date\n" {

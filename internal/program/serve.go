@@ -37,6 +37,10 @@ func (s Setup) check() error {
 	if info, err := os.Stat(s.DataDir); err != nil || !info.IsDir() {
 		p.Add("[data] dir", "there is no directory %s (`migrate` makes it)", s.DataDir)
 	}
+	if s.Cluster.CA != "" {
+		_, err := certificates(s.Cluster.CA)
+		p.Join("[cluster] ca:", err)
+	}
 	for _, dir := range slices.Sorted(maps.Keys(s.KeyDirs)) {
 		p.Join("[data] keys:", keyfile.Open(dir).CheckAll(s.KeyDirs[dir], s.Dev))
 	}
@@ -71,7 +75,14 @@ func serve(ctx context.Context, role Role, s Setup, stdout io.Writer) (err error
 		return fmt.Errorf("[data] dir: %w", err)
 	}
 	defer func() { err = errors.Join(err, audit.Close()) }()
-	server, err := s.Open(ctx, server.Env{Now: now, Log: log, Audit: audit})
+	open := func(ctx context.Context) (Server, error) {
+		return s.Open(ctx, server.Env{Now: now, Log: log, Audit: audit})
+	}
+	if s.Cluster.Address != "" {
+		alone := open
+		open = func(ctx context.Context) (Server, error) { return join(ctx, role, s, alone, log) }
+	}
+	server, err := open(ctx)
 	if err != nil {
 		return err
 	}

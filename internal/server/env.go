@@ -46,16 +46,21 @@ func (e Env) Filled(dev bool) Env {
 	return e
 }
 
-// Database is a file that knows which of its migrations are missing.
+// Database is a set of tables that knows which of its migrations are missing, and who leads it.
 type Database interface {
 	Pending(ctx context.Context) ([]string, error)
+	Lead(ctx context.Context) error
 }
 
-// UpToDate refuses a database that lacks a migration: a server changes no tables by itself, `migrate` does.
-func UpToDate(ctx context.Context, path string, db Database) error {
+// TakeOver makes this process the one that writes a database (sqldb.DB.Lead). One that lacks a migration is refused
+// before: a server changes no tables by itself, `migrate` does.
+func TakeOver(ctx context.Context, path string, db Database) error {
 	pending, err := db.Pending(ctx)
-	if err == nil && len(pending) > 0 {
-		err = fault.New(fault.Unavailable, "server.UpToDate", fmt.Errorf("%s lacks %s: run migrate first", path, strings.Join(pending, ", ")))
+	switch {
+	case err != nil:
+		return err
+	case len(pending) > 0:
+		return fault.New(fault.Unavailable, "server.TakeOver", fmt.Errorf("%s lacks %s: run migrate first", path, strings.Join(pending, ", ")))
 	}
-	return err
+	return db.Lead(ctx)
 }

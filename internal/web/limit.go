@@ -2,16 +2,15 @@ package web
 
 import (
 	"container/list"
-	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/observe"
 )
 
 // Limiter allows each key so many events; it remembers at most a fixed number of keys and forgets the ones
@@ -67,17 +66,7 @@ func (l *Limiter) giveBack(key string) {
 // Source is the network a request comes from, as a key for a Limiter: an IPv4 address, or the /64 of an
 // IPv6 one. The last entry of X-Forwarded-For counts only where behindProxy says that a proxy wrote it.
 func Source(r *http.Request, behindProxy bool) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	if behindProxy {
-		if all := r.Header.Values("X-Forwarded-For"); len(all) > 0 {
-			parts := strings.Split(all[len(all)-1], ",")
-			host = strings.TrimSpace(parts[len(parts)-1])
-		}
-	}
-	a, err := netip.ParseAddr(host)
+	a, err := netip.ParseAddr(observe.ClientAddress(r, behindProxy))
 	if err != nil {
 		return "unknown"
 	}

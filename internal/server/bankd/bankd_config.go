@@ -31,6 +31,7 @@ type Config struct {
 	Server    observe.ServerConfig `toml:"server"`
 	Ops       observe.ServerConfig `toml:"ops"`
 	Data      DataConfig           `toml:"data"`
+	Cluster   config.Cluster       `toml:"cluster"`
 	Hub       HubConfig            `toml:"hub"`
 	Mail      notify.MailConfig    `toml:"mail"`
 	SMS       notify.GatewayConfig `toml:"sms"`
@@ -215,6 +216,7 @@ func (c *Config) Check() error {
 	p.Needed("[hub] keys", c.Hub.Keys)
 	p.Needed("[data] dir", c.Data.Dir)
 	p.Join("[data] store:", sqldb.CheckURL(c.Data.Store.Reveal()))
+	p.Cluster(c.Cluster, c.Server, c.Data.Store)
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	p.Join("[mail]", c.Mail.Check())

@@ -229,7 +229,7 @@ func (s *Server) openTenant(ctx context.Context, c BankConfig, reg registers, si
 	return t, nil
 }
 
-// openTables opens the books and the sessions, whose migrations must all be applied.
+// openTables opens the books and the sessions, whose migrations must all be applied, and takes them over.
 func (t *tenant) openTables(ctx context.Context, c BankConfig, x secrets) (err error) {
 	money, sessions := t.s.cfg.places(c.Code)
 	applied, err := sqldb.Applied(ctx, money)
@@ -245,7 +245,7 @@ func (t *tenant) openTables(ctx context.Context, c BankConfig, x secrets) (err e
 	if t.web, err = sqldb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
-	if err := errors.Join(server.UpToDate(ctx, sqldb.Name(money), t.store), server.UpToDate(ctx, sqldb.Name(sessions), t.web)); err != nil {
+	if err := errors.Join(server.TakeOver(ctx, sqldb.Name(money), t.store), server.TakeOver(ctx, sqldb.Name(sessions), t.web)); err != nil {
 		return err
 	}
 	t.ledger = ledger.New(t.store.Books(), ledger.Options{})
@@ -253,7 +253,7 @@ func (t *tenant) openTables(ctx context.Context, c BankConfig, x secrets) (err e
 	return nil
 }
 
-// run sends what the outbox holds and ends what has run out of time, until ctx ends.
+// run sends what the outbox holds and ends what has run out of time, until ctx ends or another process takes the tables over.
 func (t *tenant) run(ctx context.Context) error {
 	runner := outbox.NewRunner(t.store.Outbox(), outbox.Options{
 		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4, Poll: time.Second, // new messages wake it
@@ -261,7 +261,9 @@ func (t *tenant) run(ctx context.Context) error {
 			t.s.env.Log.Warn("outbox", "bank", string(t.bank.Profile.Code), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
 		},
 	})
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return t.store.Lost(ctx) })
+	g.Go(func() error { return t.web.Lost(ctx) })
 	g.Go(func() error { runner.Run(ctx); return nil })
 	g.Go(func() error {
 		for {

@@ -18,6 +18,7 @@ type Config struct {
 	Server    observe.ServerConfig `toml:"server"`
 	Ops       observe.ServerConfig `toml:"ops"`
 	Data      DataConfig           `toml:"data"`
+	Cluster   config.Cluster       `toml:"cluster"`
 	Services  []ServiceConfig      `toml:"service"`
 	Banks     []BankConfig         `toml:"bank"`
 	Staff     []StaffConfig        `toml:"staff"`
@@ -70,6 +71,7 @@ func (c *Config) Check() error {
 	p.Listeners(c.Server, c.Ops, c.Dev)
 	p.Needed("[data] dir", c.Data.Dir)
 	p.Join("[data] store:", sqldb.CheckURL(c.Data.Store.Reveal()))
+	p.Cluster(c.Cluster, c.Server, c.Data.Store)
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	c.checkServices(p)

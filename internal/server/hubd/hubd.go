@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/hub"
@@ -105,13 +106,13 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	return s, s.routes()
 }
 
-// openReady opens tables whose migrations are all applied.
+// openReady opens tables whose migrations are all applied, and takes them over.
 func openReady(ctx context.Context, place string, source sqldb.Source) (*sqldb.DB, error) {
 	db, err := sqldb.OpenAsIs(place, source)
 	if err != nil {
 		return nil, err
 	}
-	if err := server.UpToDate(ctx, sqldb.Name(place), db); err != nil {
+	if err := server.TakeOver(ctx, sqldb.Name(place), db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -197,14 +198,22 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Ops is the operator's own interface.
 func (s *Server) Ops() http.Handler { return observe.Ops(s.metrics, s.money.Ready) }
 
-// Run forgets what has expired until ctx ends.
+// Run forgets what has expired until ctx ends or another process takes the tables over.
 func (s *Server) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.money.Lost(ctx) })
+	g.Go(func() error { return s.web.Lost(ctx) })
+	g.Go(func() error { s.forget(ctx); return nil })
+	return g.Wait()
+}
+
+func (s *Server) forget(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 			if err := errors.Join(s.store.Forget(ctx, s.env.Now()), s.hub.Forget(ctx), sessionsql.New(s.web).Forget(ctx)); err != nil {
 				s.env.Log.Warn("forgetting what has expired", "error", err.Error())

@@ -20,6 +20,7 @@ type Config struct {
 	Ops       observe.ServerConfig `toml:"ops"`
 	Service   ServiceConfig        `toml:"service"`
 	Data      DataConfig           `toml:"data"`
+	Cluster   config.Cluster       `toml:"cluster"`
 	Hub       HubConfig            `toml:"hub"`
 	Mail      notify.MailConfig    `toml:"mail"`
 	SMS       notify.GatewayConfig `toml:"sms"`
@@ -136,6 +137,7 @@ func (c *Config) Check() error {
 	p.Origin("[hub] issuer", c.Hub.Issuer, c.Dev)
 	p.Needed("[data] dir", c.Data.Dir)
 	p.Join("[data] store:", sqldb.CheckURL(c.Data.Store.Reveal()))
+	p.Cluster(c.Cluster, c.Server, c.Data.Store)
 	p.Needed("[data] keys", c.Data.Keys)
 	p.DevOnly("clock_file", c.ClockFile, c.Dev)
 	p.Join("[mail]", c.Mail.Check())

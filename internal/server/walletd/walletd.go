@@ -135,7 +135,7 @@ func Open(ctx context.Context, cfg Config, env Env) (s *Server, err error) {
 	return s, s.routes()
 }
 
-// openTables opens both sets of tables; what they lack is for `migrate`.
+// openTables opens both sets of tables and takes them over; what they lack is for `migrate`.
 func (s *Server) openTables(ctx context.Context) error {
 	money, sessions := places(s.cfg)
 	sealer, err := loadSealer(s.cfg)
@@ -148,10 +148,10 @@ func (s *Server) openTables(ctx context.Context) error {
 	if s.web, err = sqldb.OpenAsIs(sessions, sessionsql.Source); err != nil {
 		return err
 	}
-	if err := server.UpToDate(ctx, sqldb.Name(money), s.store); err != nil {
+	if err := server.TakeOver(ctx, sqldb.Name(money), s.store); err != nil {
 		return err
 	}
-	return server.UpToDate(ctx, sqldb.Name(sessions), s.web)
+	return server.TakeOver(ctx, sqldb.Name(sessions), s.web)
 }
 
 // Handler is the public interface: pages and the shops' API.
@@ -160,7 +160,8 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Ops is the operator's own interface.
 func (s *Server) Ops() http.Handler { return observe.Ops(s.metrics, s.store.Ready) }
 
-// Run delivers the outbox, listens to the hub's events and brings charges to their ends, until ctx ends.
+// Run delivers the outbox, listens to the hub's events and brings charges to their ends, until ctx ends
+// or another process takes the tables over.
 func (s *Server) Run(ctx context.Context) error {
 	runner := outbox.NewRunner(s.store.Outbox(), outbox.Options{
 		Clock: s.env.Now, Handlers: s.handlers(), Failed: s.deliveryFailed,
@@ -180,6 +181,8 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { s.followHub(ctx); return nil })
 	g.Go(func() error { s.forget(ctx); return nil })
 	g.Go(func() error { return s.moneyWork(ctx) })
+	g.Go(func() error { return s.store.Lost(ctx) })
+	g.Go(func() error { return s.web.Lost(ctx) })
 	return g.Wait()
 }
 

@@ -46,6 +46,12 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) { return s.db.Mig
 // Pending names what Migrate would apply.
 func (s *Store) Pending(ctx context.Context) ([]string, error) { return s.db.Pending(ctx) }
 
+// Lead makes this process the one that writes, as sqldb.DB.Lead.
+func (s *Store) Lead(ctx context.Context) error { return s.db.Lead(ctx) }
+
+// Lost waits until another process has taken over, as sqldb.DB.Lost.
+func (s *Store) Lost(ctx context.Context) error { return s.db.Lost(ctx) }
+
 // Books is the ledger's own part of the file.
 func (s *Store) Books() *ledgersql.Store { return s.books }
 

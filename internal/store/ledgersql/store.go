@@ -99,6 +99,8 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 	switch {
 	case errors.Is(err, errHead):
 		return ledger.ErrMoved
+	case errors.Is(err, sqldb.ErrFenced):
+		return ledger.ErrFenced
 	case errors.As(err, &failed) && sqldb.OutOfOrder(err): // a deferred constraint, in contrast, was rolled back
 		return fmt.Errorf("%w: %w", ledger.ErrUnknown, err)
 	case sqldb.OutOfOrder(err):

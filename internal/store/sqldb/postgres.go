@@ -42,7 +42,8 @@ func serverConfig(where string) (*pgx.ConnConfig, error) {
 		}
 	}
 	cfg.RuntimeParams["client_encoding"] = "UTF8"
-	cfg.RuntimeParams["synchronous_commit"] = "on" // what was committed is on the disk, whatever the server's default is
+	cfg.RuntimeParams["default_transaction_isolation"] = "read committed" // who has waited for the lock of the writer sees what was written
+	cfg.RuntimeParams["synchronous_commit"] = "on"                        // what was committed is on the disk, whatever the server's default is
 	return cfg, nil
 }
 
@@ -52,7 +53,7 @@ func openPostgres(where string, sources []Source) (*DB, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "sqldb.Open", err)
 	}
-	db := &DB{engine: PostgreSQL, postgres: cfg, sources: sources}
+	db := &DB{engine: PostgreSQL, postgres: cfg, sources: append([]Source{fenceSource}, sources...), lead: lead{lost: make(chan struct{})}}
 	db.writer = db.pool(1, nil)
 	if err := db.writer.Ping(); err != nil {
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", fmt.Errorf("%s: %w", Name(where), errors.Join(err, db.writer.Close())))
@@ -63,6 +64,11 @@ func openPostgres(where string, sources []Source) (*DB, error) {
 
 // pool opens at most so many connections, with settings of their own.
 func (db *DB) pool(most int, settings map[string]string) *sql.DB {
+	return db.poolOf(places, most, settings)
+}
+
+// poolOf is pool among others that share places.
+func (db *DB) poolOf(places *slots, most int, settings map[string]string) *sql.DB {
 	cfg := db.postgres.Copy()
 	for name, value := range settings {
 		cfg.RuntimeParams[name] = value
@@ -203,4 +209,10 @@ func serverTakesNoText(err error) bool {
 func serverDuplicate(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == "23505"
+}
+
+// undefined says whether a table is not there, nor perhaps its schema.
+func undefined(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "42P01"
 }

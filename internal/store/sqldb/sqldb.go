@@ -29,6 +29,7 @@ type DB struct {
 	readers  *sql.DB
 	postgres *pgx.ConnConfig // of the server; nil for SQLite
 	sources  []Source
+	lead     lead
 }
 
 // readers bounds the pool of reading connections.
@@ -67,7 +68,7 @@ func (db *DB) Engine() Engine { return db.engine }
 
 // Write runs f in a transaction that is the only writing one from its beginning, in this process and every other: what
 // f reads stays true until it commits. It commits what f did unless f fails. f's own error is returned as it is. A
-// failing COMMIT is a *CommitError.
+// failing COMMIT is a *CommitError. After another process has taken the tables over (Lead), it is ErrFenced.
 func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
 	tx, err := db.begin(ctx, db.writer, nil)
 	if err != nil {
@@ -75,7 +76,7 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
 	}
 	defer tx.end()
 	if err := db.begun(ctx, tx); err != nil {
-		return fault.New(fault.Unavailable, "sqldb.Write", &beginError{err})
+		return fault.New(fault.Unavailable, "sqldb.Write", err)
 	}
 	if err := f(tx); err != nil {
 		return err
@@ -86,14 +87,17 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
 	return nil
 }
 
-// begun makes a transaction that has just begun the only writing one. SQLite's BEGIN has done so; on PostgreSQL other
-// programs (a tool, an older process, a COMMIT whose connection was lost) wait for this lock.
+// begun makes a transaction that has just begun the only writing one, and sees that it may write. SQLite's BEGIN has
+// done so; on PostgreSQL other programs (a tool, an older process, a COMMIT whose connection was lost) wait for the row.
 func (db *DB) begun(ctx context.Context, tx *Tx) error {
 	if db.engine != PostgreSQL {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))`)
-	return err
+	var epoch string
+	if err := tx.QueryRowContext(ctx, `SELECT epoch FROM fence WHERE one = 1 FOR UPDATE`).Scan(&epoch); err != nil {
+		return &beginError{err}
+	}
+	return db.lead.check(epoch)
 }
 
 // View runs f in a transaction that sees the tables as of one commit.
