@@ -249,12 +249,7 @@ func (t *tenant) openFiles(ctx context.Context, c BankConfig, x secrets) (err er
 
 // run sends what the outbox holds and ends what has run out of time, until ctx ends.
 func (t *tenant) run(ctx context.Context) error {
-	runner := outbox.NewRunner(t.store.Outbox(), outbox.Options{
-		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4, Poll: time.Second, // new messages wake it
-		Failed: func(m outbox.Message, err error) {
-			t.s.env.Log.Warn("outbox", "bank", string(t.bank.Profile.Code), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
-		},
-	})
+	runner := t.runner()
 	var g errgroup.Group
 	g.Go(func() error { runner.Run(ctx); return nil })
 	g.Go(func() error {
@@ -269,6 +264,15 @@ func (t *tenant) run(ctx context.Context) error {
 	})
 	g.Go(func() error { t.sweep(ctx); return nil })
 	return g.Wait()
+}
+
+func (t *tenant) runner() *outbox.Runner {
+	return outbox.NewRunner(t.store.Outbox(), outbox.Options{
+		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4, Poll: time.Second, // new messages wake it
+		Failed: func(m outbox.Message, err error) {
+			t.s.env.Log.Warn("outbox", "bank", string(t.bank.Profile.Code), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
+		},
+	})
 }
 
 // deliveries are the handlers of what the outbox holds.
