@@ -23,6 +23,7 @@ func commands() []command {
 		{"dev", "run wallets, hub and banks on this machine", runDev},
 		{"audit", "recompute the books of every role and compare them", runAudit},
 		{"journey", "drive a running dev as people would, and check the books", runJourney},
+		{"sim", "tell seeded stories of all roles over a bad network, with crashes, and check every promise", runSim},
 	}
 }
 

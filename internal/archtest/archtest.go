@@ -63,9 +63,9 @@ var may = map[string]string{
 	"audit": "words wire keyfile store/sqlite/sqlitedb",
 	// These see the roles from outside, over HTTP only.
 	"journey": "words wire observe", "lab": "words wire", "bench": "words wire",
-	// dev runs the real roles in one process; sim runs their rules in one.
+	// dev runs the real roles in one process; sim drives them step by step, and asks the audit in the end.
 	"dev": "words rules serving program audit journey wallet bank hub store/sqlite/wallet store/sqlite/bank store/sqlite/hub server/walletd server/bankd server/hubd",
-	"sim": "words rules sql wire wallet bank hub store/sqlite/wallet store/sqlite/bank store/sqlite/hub server/walletd server/bankd server/hubd",
+	"sim": "words rules serving audit wallet bank hub server/walletd server/bankd server/hubd",
 
 	"archtest": "",
 	// Nothing but tests, which may see everything.
@@ -87,10 +87,10 @@ var programs = map[string]string{
 // of internal, or cmd/* for programs. Tests are free.
 var only = map[string]string{
 	"database/sql":       "store/sqlite/* store/storetest audit",
-	"modernc.org/sqlite": "store/sqlite/sqlitedb audit",
+	"modernc.org/sqlite": "store/sqlite/sqlitedb audit sim", // sim ends a process around its commits
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev audit server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sqlitedb private files, the audit looks what it may read
+	"os":                 "config keyfile program dev audit sim server/bankd store/sqlite/sqlitedb cmd/*", // bankd makes a folder for each bank, sim one for each story, sqlitedb private files, the audit looks what it may read
 	"os/exec":            "dev cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",

@@ -1,0 +1,551 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kozamori/kozamori/internal/bank"
+	"github.com/kozamori/kozamori/internal/fault"
+	"github.com/kozamori/kozamori/internal/hub"
+	"github.com/kozamori/kozamori/internal/id"
+	"github.com/kozamori/kozamori/internal/money"
+	"github.com/kozamori/kozamori/internal/wallet"
+)
+
+// step is something that may happen next.
+type step struct {
+	name   string
+	weight int
+	alone  bool // never while something else is under way
+	do     func(w *World)
+}
+
+// steps is everything that happens in a story: people, staff, the roles' own turns, time and misfortune.
+var steps []step
+
+// The table names functions that tell stories themselves, so that it is filled at the first use.
+func allSteps() []step {
+	if steps == nil {
+		steps = []step{
+			{"charge", 28, false, (*World).stepCharge},
+			{"sign", 8, false, (*World).stepSign},
+			{"pay", 8, false, (*World).stepPay},
+			{"reverse", 4, false, (*World).stepReverse},
+			{"cash", 4, false, (*World).stepCash},
+			{"stop link", 1, false, (*World).stepStopLink},
+			{"stop all", 1, false, (*World).stepStopAll},
+			{"undo", 2, false, (*World).stepUndo},
+			{"matrix", 2, false, (*World).stepMatrix},
+			{"deliver", 26, false, (*World).stepDeliver},
+			{"sweep", 12, false, (*World).stepSweep},
+			{"statements", 2, true, (*World).stepStatements},
+			{"arrival", 2, false, (*World).stepArrival},
+			{"late call", 8, false, (*World).stepLate},
+			{"moment", 14, false, func(w *World) { w.wait(time.Duration(w.dice.IntN(20_000)) * time.Millisecond) }},
+			{"minutes", 4, true, func(w *World) { w.wait(time.Duration(1+w.dice.IntN(30)) * time.Minute) }},
+			{"hours", 2, true, func(w *World) { w.wait(time.Duration(1+w.dice.IntN(26)) * time.Hour) }},
+			{"days", 1, true, func(w *World) { w.wait(time.Duration(1+w.dice.IntN(16)) * 24 * time.Hour) }},
+			{"weather", 3, true, (*World).stepWeather},
+			{"parting", 2, true, (*World).stepParting},
+			{"kill", 2, true, (*World).stepKill},
+			{"start", 25, false, (*World).stepStart},
+		}
+	}
+	return steps
+}
+
+// next lets one thing happen.
+func (w *World) next() {
+	var may []step
+	sum := 0
+	for _, s := range allSteps() {
+		if w.depth == 0 || !s.alone {
+			may = append(may, s)
+			sum += s.weight
+		}
+	}
+	n := w.dice.IntN(sum)
+	i := 0
+	for ; n >= may[i].weight; i++ {
+		n -= may[i].weight
+	}
+	w.look()
+	if w.failure != "" {
+		return
+	}
+	may[i].do(w)
+	w.look()
+}
+
+// deepest is how many things may be under way inside each other.
+const deepest = 3
+
+// meanwhile lets other things happen, sometimes, while something waits.
+func (w *World) meanwhile(p float64) {
+	if w.depth >= deepest || !w.chance(p) || w.failure != "" {
+		return
+	}
+	w.depth++
+	w.note("  meanwhile:")
+	for range 1 + w.dice.IntN(2) {
+		w.next()
+	}
+	w.depth--
+	w.note("  and back:")
+}
+
+// say notes a step and how it came out, and stops the story where a role says that it is its own fault.
+func (w *World) say(err error, format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	switch {
+	case err == nil:
+		w.note("%s: done", what)
+	case errors.Is(err, errEnded):
+		w.note("%s: no answer", what)
+	case fault.Of(err) == fault.Internal && w.failure == "":
+		w.fail("%s: %v", what, err)
+	default:
+		w.note("%s: %s", what, reason(err))
+	}
+}
+
+// reason is an error in words that are the same in every run.
+func reason(err error) string {
+	kind := fault.Of(err)
+	text := [...]string{"internal", "invalid", "unauthorised", "forbidden", "not found", "conflict", "refused", "busy", "unavailable", "gone"}[kind]
+	if rule := fault.RuleOf(err); rule != "" {
+		text += " by " + rule
+	}
+	return text
+}
+
+func pick[T any](w *World, list []T) T { return list[w.dice.IntN(len(list))] }
+
+// unknown says that nobody knows whether it was done.
+func unknown(err error) bool {
+	return errors.Is(err, errEnded) || fault.Of(err) == fault.Unavailable || fault.Of(err) == fault.Busy
+}
+
+func (w *World) amount() money.Yen {
+	switch n := w.dice.IntN(10); {
+	case n < 4:
+		return money.Yen(100 + w.dice.IntN(3_000))
+	case n < 7:
+		return money.Yen(3_000 + w.dice.IntN(9_000))
+	default:
+		return money.Yen(12_000 + w.dice.IntN(8_500))
+	}
+}
+
+// somebody is whoever does something next.
+func (w *World) somebody() *purse {
+	if w.dice.IntN(2) == 0 {
+		return pick(w, w.busy.purses)
+	}
+	return pick(w, w.purses())
+}
+
+// stepCharge asks for a charge, and mostly signs it at once.
+func (w *World) stepCharge() {
+	u, amount := w.somebody(), w.amount()
+	if u.service.up == nil {
+		return
+	}
+	var slip wallet.Asked
+	err := w.in(u.service.up, func(ctx context.Context) (err error) {
+		slip, err = u.service.up.wallet.AskCharge(ctx, u.subject, u.link, amount)
+		return err
+	})
+	w.say(err, "%s asks for %d yen over %s", u.owner.name, amount, linkName(u))
+	if err != nil {
+		return
+	}
+	c := w.model.byDebit[slip.Charge.Debit]
+	if c == nil {
+		c = &charge{name: number("charge ", len(w.model.charges)+1), debit: slip.Charge.Debit, purse: u}
+		w.model.charges, w.model.byDebit[c.debit] = append(w.model.charges, c), c
+		w.name(string(c.debit), number("charge", len(w.model.charges)))
+		w.count("charges", 1)
+	}
+	if c.told {
+		w.fail("%s is on its way, and is shown again", c.name)
+		return
+	}
+	c.slip, c.amount, c.signed = slip, amount, false // what was signed before is worth nothing: it was never handed in
+	if w.dice.IntN(5) > 0 {
+		w.sign(c)
+	}
+}
+
+// stepSign signs a slip that somebody left lying, perhaps once more.
+func (w *World) stepSign() {
+	i := len(w.model.charges) - 1 - w.dice.IntN(6)
+	if i >= 0 {
+		w.sign(w.model.charges[i])
+	}
+}
+
+// sign lets the holder's device sign, and hands that in.
+func (w *World) sign(c *charge) {
+	u := c.purse
+	if u.service.up == nil {
+		return
+	}
+	closed := w.model.closed[pair(u)]
+	proof := u.device.sign(c.slip.Challenge)
+	if !c.signed {
+		c.closed = closed
+	}
+	c.signed = true
+	var got wallet.Charge
+	err := w.in(u.service.up, func(ctx context.Context) (err error) {
+		got, err = u.service.up.wallet.Agreed(ctx, u.subject, c.debit, proof)
+		return err
+	})
+	w.say(err, "%s signs %s", u.owner.name, c.name)
+	switch {
+	case err == nil && got.State != wallet.ChargeAsked:
+		c.told = true
+		if w.chance(0.7) { // its outbox is woken
+			w.turn(u.service)
+		}
+	case err != nil && !unknown(err) && !c.told && c.state == wallet.ChargeAsked:
+		c.signed = false // refused: nothing was sent
+	}
+}
+
+// stepPay shows a code at the till.
+func (w *World) stepPay() {
+	u, amount := w.somebody(), money.Yen(100+w.dice.IntN(8_000))
+	if u.service.up == nil {
+		return
+	}
+	var code string
+	err := w.in(u.service.up, func(ctx context.Context) (err error) {
+		code, _, err = u.service.up.wallet.MakePayCode(ctx, u.subject)
+		return err
+	})
+	if err != nil {
+		w.say(err, "%s shows a code", u.owner.name)
+		return
+	}
+	n := len(w.model.payments) + 1
+	p := &payment{key: number("key-", n), purse: u, what: wallet.Presented{Code: code, Amount: amount, Terminal: "till 1", Order: number("order ", n)}}
+	w.model.payments = append(w.model.payments, p)
+	w.present(p)
+	if w.chance(0.2) {
+		w.present(p)
+	}
+}
+
+// present asks for a payment under its key, again and again the same.
+func (w *World) present(p *payment) {
+	s := p.purse.service
+	if s.up == nil {
+		return
+	}
+	var got wallet.Payment
+	err := w.in(s.up, func(ctx context.Context) (err error) {
+		rules := s.up.wallet
+		got, _, err = rules.Pay(ctx, rules.Shop(shopID), p.key, p.what)
+		return err
+	})
+	w.say(err, "the shop asks %s for %d yen of %s under %s", s.name, p.what.Amount, p.purse.owner.name, p.key)
+	switch {
+	case err == nil && p.answer != nil && *p.answer != got:
+		w.fail("%s was answered %+v, and now %+v", p.key, *p.answer, got)
+	case err == nil && p.refused:
+		w.fail("%s was refused for good, and now answered", p.key)
+	case err == nil:
+		p.answer = &got
+	case !unknown(err) && p.answer != nil:
+		w.fail("%s was answered, and is refused now: %v", p.key, err)
+	case !unknown(err):
+		p.refused = true
+	}
+}
+
+// stepReverse lets staff give a charge back.
+func (w *World) stepReverse() {
+	if len(w.model.charges) == 0 {
+		return
+	}
+	c := pick(w, w.model.charges)
+	if c.state != wallet.ChargeDone || c.purse.service.up == nil {
+		return
+	}
+	was := c.reversed
+	c.reversed = true
+	err := w.in(c.purse.service.up, func(ctx context.Context) error {
+		_, err := c.purse.service.up.wallet.ReverseCharge(ctx, c.debit, "clerk", "the story wants it")
+		return err
+	})
+	w.say(err, "staff of %s give %s back", c.purse.service.name, c.name)
+	if err != nil && !unknown(err) {
+		c.reversed = was
+	}
+}
+
+// stepCash pays in or out at a machine, which asks again under the same reference where it has no answer.
+func (w *World) stepCash() {
+	for _, c := range w.model.cash {
+		if c.open() {
+			w.hand(c)
+			return
+		}
+	}
+	p, amount := pick(w, w.people), money.Yen(1_000*(1+w.dice.IntN(30)))
+	if w.dice.IntN(2) == 0 {
+		amount = -amount
+	}
+	c := &cash{person: p, amount: amount, ref: number("atm-ref-", len(w.model.cash)+1)}
+	w.model.cash = append(w.model.cash, c)
+	w.hand(c)
+}
+
+func (w *World) hand(c *cash) {
+	b := c.person.bank
+	if b.up == nil {
+		return
+	}
+	err := w.in(b.up, func(ctx context.Context) error { return b.up.bank.Cash(ctx, c.person.account, c.amount, c.ref) })
+	w.say(err, "%s moves %d yen at a machine (%s)", c.person.name, c.amount, c.ref)
+	switch {
+	case err == nil:
+		c.done = true
+	case !unknown(err):
+		c.failed = true
+	}
+}
+
+// stepStopLink stops one link.
+func (w *World) stepStopLink() {
+	u := pick(w, w.purses())
+	w.stop(u.owner, linkName(u), func(ctx context.Context, b *bank.Bank) error { return b.StopLink(ctx, u.owner.account, u.link) })
+}
+
+// stepStopAll presses the one button.
+func (w *World) stepStopAll() {
+	p := pick(w, w.people)
+	w.stop(p, accountName(p), func(ctx context.Context, b *bank.Bank) error { return b.StopAll(ctx, p.account) })
+}
+
+func (w *World) stop(p *person, what string, do func(ctx context.Context, b *bank.Bank) error) {
+	if p.bank.up == nil {
+		return
+	}
+	err := w.in(p.bank.up, func(ctx context.Context) error { return do(ctx, p.bank.up.bank) })
+	w.look() // what is booked by now was booked before
+	w.say(err, "%s stops %s", p.name, what)
+	if err == nil {
+		w.model.stops[what] = true
+		w.count("stops", 1)
+	}
+}
+
+// stepUndo undoes a stop with full proof.
+func (w *World) stepUndo() {
+	u := pick(w, w.purses())
+	p, link, what := u.owner, id.Link(""), accountName(u.owner)
+	if w.dice.IntN(2) == 0 {
+		link, what = u.link, linkName(u)
+	}
+	if !w.model.stops[what] || p.bank.up == nil {
+		return
+	}
+	delete(w.model.stops, what) // from now on it may be undone
+	for _, other := range p.purses {
+		if link == "" || other == u {
+			other.began = w.time()
+		}
+	}
+	w.say(w.undo(p, link), "%s undoes the stop of %s", p.name, what)
+}
+
+func (w *World) undo(p *person, link id.Link) error {
+	const cookie = "a browser's secret of 43 letters, or thereabouts"
+	var proof bank.Proof
+	steps := []func() error{
+		func() error {
+			return w.in(p.bank.up, func(ctx context.Context) (err error) {
+				proof, err = p.bank.up.bank.StartProof(ctx, bank.ForUndo, p.account, cookie, "")
+				return err
+			})
+		},
+		func() error {
+			return w.atATM(p, func(ctx context.Context, b *bank.Bank, s bank.ATMSession) error {
+				return openWindow(ctx, b, s, proof.Reference)
+			})
+		},
+		func() error {
+			return w.in(p.bank.up, func(ctx context.Context) error {
+				b := p.bank.up.bank
+				held, err := takeWindow(ctx, b, proof.ID, cookie)
+				if err != nil {
+					return err
+				}
+				if right, err := b.UndoStop(ctx, held, pin, link); err != nil || !right {
+					return errors.Join(err, errors.New("the PIN was not taken"))
+				}
+				return nil
+			})
+		},
+	}
+	for _, do := range steps {
+		if p.bank.up == nil {
+			return errEnded
+		}
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stepMatrix lets the hub's staff stop a pair, or lift that.
+func (w *World) stepMatrix() {
+	u := pick(w, w.purses())
+	h := w.role(hubName)
+	if h.up == nil {
+		return
+	}
+	name, state := pair(u), hub.Stopped
+	if _, closed := w.model.closed[name]; closed || w.dice.IntN(3) == 0 {
+		state = hub.Open
+		delete(w.model.closed, name)
+	}
+	err := w.in(h.up, func(ctx context.Context) error {
+		return h.up.hub.Suspend(ctx, hub.Suspension{Service: u.service.service.id, Issuer: u.owner.bank.bank.issuer(), State: state, By: "clerk", Why: "the story wants it"})
+	})
+	w.look()
+	w.say(err, "the hub's staff set %s to %s", name, state)
+	if err == nil && state == hub.Stopped {
+		w.model.closings++
+		w.model.closed[name] = w.model.closings
+	}
+}
+
+// stepDeliver is a turn of an outbox.
+func (w *World) stepDeliver() {
+	if w.dice.IntN(2) == 0 {
+		w.turn(w.role(string(pick(w, services).id)))
+		return
+	}
+	w.turn(pick(w, w.roles))
+}
+
+// turn lets a role deliver, unless it is at it.
+func (w *World) turn(r *role) {
+	if r.up == nil || r.sending || r.name == hubName {
+		return
+	}
+	r.sending = true
+	w.say(w.turnOf(r), "%s delivers", r.name)
+	r.sending = false
+}
+
+// stepSweep is a turn of what a role does by itself.
+func (w *World) stepSweep() {
+	r := pick(w, w.roles)
+	if r.up == nil {
+		return
+	}
+	p := r.up
+	turns := map[bool][]turn{
+		true:  {{"asks what became of charges", func(ctx context.Context) error { _, err := p.wallet.SweepCharges(ctx); return err }}, {"looks for events", func(ctx context.Context) error { return p.wallet.FetchEvents(ctx, 0) }}, {"lets money mature", func(ctx context.Context) error { return p.wallet.Mature(ctx) }}},
+		false: {{"sweeps", func(ctx context.Context) error { _, err := p.bank.Sweep(ctx); return err }}},
+	}[r.service != nil]
+	if r.name == hubName || w.dice.IntN(8) == 0 {
+		turns = []turn{{"forgets", p.forget}}
+	}
+	t := pick(w, turns)
+	w.say(w.in(p, t.do), "%s %s", r.name, t.name)
+}
+
+// turn is one of a role's own.
+type turn struct {
+	name string
+	do   func(ctx context.Context) error
+}
+
+// stepStatements exchanges statements of days that are over.
+func (w *World) stepStatements() {
+	s := w.role(string(pick(w, services).id))
+	if s.up == nil {
+		return
+	}
+	w.say(w.in(s.up, func(ctx context.Context) error { return s.up.wallet.SweepStatements(ctx) }), "%s exchanges statements", s.name)
+}
+
+// stepArrival lets staff record what a bank has paid.
+func (w *World) stepArrival() {
+	s, issuer := w.role(string(pick(w, services).id)), pick(w, banks).issuer()
+	if s.up == nil {
+		return
+	}
+	var waits []wallet.Settlement
+	err := w.in(s.up, func(ctx context.Context) error {
+		all, err := s.up.wallet.Store.Settlements(ctx, issuer, 100)
+		waits = slices.DeleteFunc(all, func(x wallet.Settlement) bool { return x.State() != wallet.SettlementAnnounced })
+		return err
+	})
+	if err != nil || len(waits) == 0 {
+		return
+	}
+	x := pick(w, waits)
+	err = w.in(s.up, func(ctx context.Context) error {
+		_, err := s.up.wallet.RecordArrival(ctx, issuer, x.Day, x.Amount(), "clerk")
+		return err
+	})
+	w.say(err, "%s records what %s has paid for %s", s.name, w.issuerOf(issuer).name, x.Day)
+}
+
+func (w *World) stepLate() {
+	if len(w.late) > 0 {
+		w.deliverLate()
+	}
+}
+
+func (w *World) wait(d time.Duration) {
+	w.pass(d)
+	w.note("%s pass", d)
+}
+
+func (w *World) stepWeather() {
+	w.weather = pick(w, weathers)
+	w.note("the weather is %s", w.weather.name)
+}
+
+// stepParting cuts a bank off, or ends that.
+func (w *World) stepParting() {
+	if w.parted != nil {
+		w.note("%s is reached again", w.parted.name)
+		w.parted = nil
+		return
+	}
+	w.parted = w.role(string(pick(w, banks).code))
+	w.note("%s is cut off", w.parted.name)
+}
+
+// stepKill ends a process between two things.
+func (w *World) stepKill() {
+	if r := pick(w, w.roles); r.up != nil {
+		w.end(r.up, "while it rests")
+	}
+}
+
+// stepStart starts a role that is down.
+func (w *World) stepStart() {
+	for _, r := range w.roles {
+		if r.up == nil {
+			w.note("%s starts", r.name)
+			if err := w.start(r); err != nil && fault.Of(err) == fault.Internal {
+				w.fail("%v", err)
+			}
+			return
+		}
+	}
+}
