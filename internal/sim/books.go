@@ -97,7 +97,7 @@ func (w *World) lookAtDeposit(ctx context.Context, b *bank.Bank, p *person) erro
 		switch {
 		case c == nil || !c.signed:
 			return fmt.Errorf("%s over %d yen is booked, and nobody has signed it", w.named(string(d.ID)), d.Amount)
-		case c.purse.owner != p || c.purse.link != d.Link || c.amount != d.Amount:
+		case c.purse.owner != p || c.link != d.Link || c.amount != d.Amount:
 			return fmt.Errorf("%s is booked as %d yen over another link, or amount", c.name, d.Amount)
 		case seen[c]:
 			return fmt.Errorf("%s is booked twice", c.name)
@@ -132,6 +132,8 @@ func (w *World) lookAtDeposit(ctx context.Context, b *bank.Bank, p *person) erro
 func (w *World) mayBeBooked(c *charge, d bank.Debit) error {
 	u := c.purse
 	switch {
+	case u.owner.closed:
+		return fmt.Errorf("%s is booked on an account that is closed", c.name)
 	case w.model.stops[accountName(u.owner)], w.model.stops[linkName(u)]:
 		return fmt.Errorf("%s is booked after the stop", c.name)
 	case c.closed != 0 && w.model.closed[pair(u)] == c.closed:
@@ -174,7 +176,7 @@ func (w *World) withinLimits(b *bank.Bank, p *person, booked []bank.Debit) error
 				return fmt.Errorf("with %s, %s come to %d yen of %d", c.name, l.name, l.used, l.most)
 			}
 		}
-		if u := c.purse; d.DecidedAt.After(u.began) && d.DecidedAt.Before(u.began.Add(bank.MinCooling+bank.MinLimited)) && within(d, day, link) > bank.MaxLimited {
+		if u := c.purse; d.Link == u.link && d.DecidedAt.After(u.began) && d.DecidedAt.Before(u.began.Add(bank.MinCooling+bank.MinLimited)) && within(d, day, link) > bank.MaxLimited {
 			return fmt.Errorf("with %s, a limited link moved %d yen in 24 hours", c.name, within(d, day, link))
 		}
 	}
@@ -184,6 +186,9 @@ func (w *World) withinLimits(b *bank.Bank, p *person, booked []bank.Debit) error
 // lookAtBalance compares a balance with what is left by the people's own count. Cash of which the machine has no
 // answer yet may be booked or not.
 func (w *World) lookAtBalance(ctx context.Context, b *bank.Bank, p *person, left money.Yen) error {
+	if p.closing { // what is left goes out, at some moment
+		return nil
+	}
 	may := []money.Yen{left}
 	for _, c := range w.model.cash {
 		switch {
@@ -214,7 +219,10 @@ func (w *World) lookAtWallet(ctx context.Context, r *role) error {
 	}
 	for _, u := range w.purses() {
 		if u.service == r {
-			all = append(all, wallet.Available(u.subject), wallet.Reversing(u.subject), wallet.Maturing(u.subject, u.link))
+			if err := w.linked(ctx, s, u); err != nil {
+				return err
+			}
+			all = append(all, u.accounts()...)
 		}
 	}
 	sum, _, err := balances(ctx, s.Money.Books, all...)
@@ -233,6 +241,15 @@ func (w *World) lookAtWallet(ctx context.Context, r *role) error {
 		}
 	}
 	return nil
+}
+
+// accounts are where a holder's e-money lies.
+func (u *purse) accounts() []ledger.AccountID {
+	all := []ledger.AccountID{wallet.Available(u.subject), wallet.Reversing(u.subject)}
+	for _, l := range u.links {
+		all = append(all, wallet.Maturing(u.subject, l))
+	}
+	return all
 }
 
 // after lists what a holder may see of a charge after what she has seen, step by step or at once.

@@ -23,16 +23,18 @@ type model struct {
 	stops    map[string]bool // of accounts and links, by name: told that it holds, and not undone
 	closed   map[string]int  // pairs that the hub's staff have stopped: which time
 	closings int
+	ended    map[id.Link]bool // at the service, by the holder who was told so
 }
 
 func newModel() model {
-	return model{names: map[string]string{}, receipts: map[id.Debit]string{}, byDebit: map[id.Debit]*charge{}, stops: map[string]bool{}, closed: map[string]int{}}
+	return model{names: map[string]string{}, receipts: map[id.Debit]string{}, byDebit: map[id.Debit]*charge{}, stops: map[string]bool{}, closed: map[string]int{}, ended: map[id.Link]bool{}}
 }
 
 // charge is a charge as its holder knows it.
 type charge struct {
 	name   string
 	purse  *purse
+	link   id.Link
 	debit  id.Debit
 	amount money.Yen
 	slip   wallet.Asked

@@ -99,13 +99,13 @@ func (w *World) carry(p *process, c *call, others bool) (*http.Response, error) 
 		w.end(p, "before "+c.what)
 		return nil, errEnded
 	}
-	if others {
-		w.meanwhile(now.between)
+	if !others {
+		w.depth += deepest
+		defer func() { w.depth -= deepest }()
 	}
+	w.meanwhile(now.between)
 	resp, err := w.travel(now, c)
-	if others {
-		w.meanwhile(now.between)
-	}
+	w.meanwhile(now.between)
 	if p.ended.Load() {
 		return nil, errEnded
 	}

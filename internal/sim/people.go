@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/kozamori/kozamori/internal/bank"
@@ -24,8 +26,9 @@ type person struct {
 	phone   string
 	opening money.Yen
 
-	account bank.AccountID
-	purses  []*purse
+	account         bank.AccountID
+	closing, closed bool // she has asked for that; she was told so
+	purses          []*purse
 }
 
 // purse is a person's e-money account at one service, with its link.
@@ -34,7 +37,8 @@ type purse struct {
 	service *role
 	subject id.Subject
 	device  device
-	link    id.Link
+	link    id.Link   // the one she has now
+	links   []id.Link // all that she ever had
 	began   time.Time // the earliest moment at which it may have begun to cool off, the last time
 }
 
@@ -79,6 +83,9 @@ func (w *World) settle() error {
 			if err := w.makeLink(u); err != nil {
 				return fmt.Errorf("%s links to %s: %w", p.name, s, err)
 			}
+			if err := w.at(u.service, func(ctx context.Context, p *process) error { return w.linked(ctx, p.wallet, u) }); err != nil || u.link == "" {
+				return fmt.Errorf("%s has no link to %s: %w", u.owner.name, s, err)
+			}
 		}
 	}
 	return nil
@@ -95,8 +102,8 @@ func (w *World) role(name string) *role {
 }
 
 func (w *World) openDeposit(p *person, holder string) error {
-	return w.in(p.bank.up, func(ctx context.Context) (err error) {
-		acc, err := p.bank.up.bank.OpenAccount(ctx, bank.NewAccount{Place: p.place, HolderKana: holder, HolderName: "名義 " + p.name,
+	return w.at(p.bank, func(ctx context.Context, at *process) (err error) {
+		acc, err := at.bank.OpenAccount(ctx, bank.NewAccount{Place: p.place, HolderKana: holder, HolderName: "名義 " + p.name,
 			BirthDate: birthDate, CardID: p.card, PIN: pin, Phone: p.phone, Opening: p.opening, Since: w.time().AddDate(-3, 0, 0)})
 		p.account = acc.ID
 		return err
@@ -107,9 +114,9 @@ func (w *World) openDeposit(p *person, holder string) error {
 func (w *World) join(u *purse, n int, holder string) error {
 	s := u.service
 	u.device = newDevice(u.owner.name+" at "+s.name, s.name+".localhost", s.service.origin)
-	return w.in(s.up, func(ctx context.Context) error {
-		rules := s.up.wallet
-		u.subject = id.Subject(id.New(rands{s.up, w}, "sub"))
+	return w.at(s, func(ctx context.Context, p *process) error {
+		rules := p.wallet
+		u.subject = id.Subject(id.New(rands{p, w}, "sub"))
 		h := wallet.Holder{Subject: u.subject, Level: identity.Contacts, Email: string(u.subject) + "@example.jp", Phone: u.owner.phone,
 			Lang: "ja", CreatedAt: w.time(), Version: 1}
 		if err := rules.Store.Commit(ctx, wallet.PutHolder{Holder: h, EmailMark: []byte(h.Email), PhoneMark: []byte(h.Phone)},
@@ -125,13 +132,13 @@ func (w *World) join(u *purse, n int, holder string) error {
 }
 
 // makeLink is the whole way of a link: asked for at the service, proved at the bank by a window at an ATM, consented to,
-// redeemed, acknowledged, reported (docs/protocol.md).
+// redeemed, acknowledged, reported (docs/protocol.md). It may break off anywhere; what it left is ended by the roles.
 func (w *World) makeLink(u *purse) error {
 	var asking wallet.Asking
-	if err := w.in(u.service.up, func(ctx context.Context) error {
-		h, err := u.service.up.wallet.Store.Holder(ctx, u.subject)
+	if err := w.at(u.service, func(ctx context.Context, p *process) error {
+		h, err := p.wallet.Store.Holder(ctx, u.subject)
 		if err == nil {
-			asking, err = u.service.up.wallet.RequestLink(ctx, h, u.owner.bank.bank.issuer())
+			asking, err = p.wallet.RequestLink(ctx, h, u.owner.bank.bank.issuer())
 		}
 		return err
 	}); err != nil {
@@ -141,54 +148,78 @@ func (w *World) makeLink(u *purse) error {
 	if err != nil {
 		return err
 	}
-	if err := w.in(u.service.up, func(ctx context.Context) error {
-		_, err := u.service.up.wallet.Returned(ctx, wallet.Back{State: back.Get("state"), Code: back.Get("code"), Issuer: back.Get("iss"), Subject: u.subject,
+	delete(w.model.stops, linkName(u)) // her new consent is the end of that
+	u.began = w.time()
+	if err := w.at(u.service, func(ctx context.Context, p *process) error {
+		_, err := p.wallet.Returned(ctx, wallet.Back{State: back.Get("state"), Code: back.Get("code"), Issuer: back.Get("iss"), Subject: u.subject,
 			Cookie: func(string) string { _, value := asking.Ask.Cookie(); return value }, Asked: func(id.Request) bool { return true }})
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := w.turnOf(u.service); err != nil {
+	w.turn(u.service)
+	if err := w.acknowledge(u.owner); err != nil {
 		return err
 	}
-	if err := w.in(u.service.up, func(ctx context.Context) error {
-		ask, err := u.service.up.wallet.Store.Ask(ctx, asking.Ask.Request)
-		u.link = ask.Link
+	w.turn(u.owner.bank)
+	return w.at(u.service, func(ctx context.Context, p *process) error { return p.wallet.FetchEvents(ctx, 0) })
+}
+
+// acknowledge is a depositor's word at a machine that she knows of her new links (L8).
+func (w *World) acknowledge(p *person) error {
+	return w.atATM(p, func(ctx context.Context, b *bank.Bank, s bank.ATMSession) error {
+		waiting, err := b.ToAcknowledge(ctx, s)
+		for _, a := range waiting {
+			err = errors.Join(err, b.Acknowledge(ctx, s, a.Link))
+		}
 		return err
-	}); err != nil {
+	})
+}
+
+// linked looks at a holder's page for the link that she has now.
+func (w *World) linked(ctx context.Context, s *wallet.Wallet, u *purse) error {
+	links, err := s.Store.LinksOf(ctx, u.subject)
+	if err != nil {
 		return err
 	}
-	if u.link == "" {
-		return errors.New("no link came of it")
+	for _, l := range links { // the newest first
+		if !slices.Contains(u.links, l.ID) {
+			u.links = append(u.links, l.ID)
+			w.name(string(l.ID), fmt.Sprintf("%s-%s-%d", u.owner.name, u.service.name, len(u.links)))
+		}
 	}
-	u.began = w.time()
-	if err := w.atATM(u.owner, func(ctx context.Context, b *bank.Bank, s bank.ATMSession) error { return b.Acknowledge(ctx, s, u.link) }); err != nil {
-		return err
+	if len(links) > 0 {
+		u.link = links[0].ID
 	}
-	if err := w.turnOf(u.owner.bank); err != nil {
-		return err
+	return nil
+}
+
+// at does something in a role's process, if there is one.
+func (w *World) at(r *role, do func(ctx context.Context, p *process) error) error {
+	p := r.up
+	if p == nil {
+		return errEnded
 	}
-	return w.in(u.service.up, func(ctx context.Context) error { return u.service.up.wallet.FetchEvents(ctx, 0) })
+	return w.in(p, func(ctx context.Context) error { return do(ctx, p) })
 }
 
 // turnOf lets a role deliver what its outbox holds.
 func (w *World) turnOf(r *role) error {
-	return w.in(r.up, func(ctx context.Context) error { _, err := r.up.deliver(ctx); return err })
+	return w.at(r, func(ctx context.Context, p *process) error { _, err := p.deliver(ctx); return err })
 }
 
 // atATM is a visit at a machine with card and PIN.
 func (w *World) atATM(p *person, do func(ctx context.Context, b *bank.Bank, s bank.ATMSession) error) error {
-	b := p.bank.up.bank
-	return w.in(p.bank.up, func(ctx context.Context) error {
-		secret, _, err := b.StartATM(ctx, atmNetwork, p.card, pin)
+	return w.at(p.bank, func(ctx context.Context, at *process) error {
+		secret, _, err := at.bank.StartATM(ctx, atmNetwork, p.card, pin)
 		if err != nil {
 			return err
 		}
-		s, err := b.ATM(ctx, atmNetwork, secret)
+		s, err := at.bank.ATM(ctx, atmNetwork, secret)
 		if err != nil {
 			return err
 		}
-		return do(ctx, b, s)
+		return do(ctx, at.bank, s)
 	})
 }
 
@@ -204,12 +235,11 @@ func (w *World) consent(p *person, address string) (url.Values, error) {
 	}
 	cookie := wire.NewSecret()
 	var r bank.Request
-	b := p.bank.up.bank
-	if err := w.in(p.bank.up, func(ctx context.Context) error {
-		if r, err = b.OpenRequest(ctx, client, uri, cookie); err != nil {
+	if err := w.at(p.bank, func(ctx context.Context, at *process) (err error) {
+		if r, err = at.bank.OpenRequest(ctx, client, uri, cookie); err != nil {
 			return err
 		}
-		return b.Enter(ctx, &r, p.place)
+		return at.bank.Enter(ctx, &r, p.place)
 	}); err != nil {
 		return nil, err
 	}
@@ -219,21 +249,20 @@ func (w *World) consent(p *person, address string) (url.Values, error) {
 		return nil, err
 	}
 	var to string
-	err = w.in(p.bank.up, func(ctx context.Context) error {
-		held, err := takeWindow(ctx, b, r.Proof, cookie)
+	if err := w.at(p.bank, func(ctx context.Context, at *process) error {
+		held, err := takeWindow(ctx, at.bank, r.Proof, cookie)
 		if err != nil {
 			return err
 		}
-		if err := b.TakePossession(ctx, &r, held); err != nil {
+		if err := at.bank.TakePossession(ctx, &r, held); err != nil {
 			return err
 		}
-		if right, err := b.EnterPIN(ctx, &r, cookie, pin); err != nil || !right {
-			return errors.Join(err, errors.New("the PIN was not taken"))
+		if right, err := at.bank.EnterPIN(ctx, &r, cookie, pin); err != nil || !right {
+			return cmp.Or(err, errPIN)
 		}
-		to, err = b.Consent(ctx, &r, cookie)
+		to, err = at.bank.Consent(ctx, &r, cookie)
 		return err
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
 	back, err := url.Parse(to)
@@ -242,6 +271,9 @@ func (w *World) consent(p *person, address string) (url.Values, error) {
 	}
 	return back.Query(), nil
 }
+
+// errPIN is a right PIN that was not taken.
+var errPIN = errors.New("sim: the PIN was not taken")
 
 func openWindow(ctx context.Context, b *bank.Bank, s bank.ATMSession, reference string) error {
 	waits, err := b.PendingAt(ctx, s, reference)

@@ -10,9 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/kozamori/kozamori/internal/bank"
-	"github.com/kozamori/kozamori/internal/ledger"
-
 	"modernc.org/sqlite"
 )
 
@@ -111,44 +108,6 @@ func (w *World) committing(p *process) bool {
 	}
 	p.doomed = true
 	return true
-}
-
-// core is a bank's ledger with a moment before each decision, in which other things may happen: what was read for the
-// decision may be the past by then.
-type core struct {
-	bank.Core
-	w *World
-	p *process
-}
-
-// Submit implements bank.Core.
-func (c core) Submit(ctx context.Context, r ledger.Request) (ledger.Result, error) {
-	if c.w.hesitate(c.p) {
-		return ledger.Result{}, errEnded
-	}
-	return c.Core.Submit(ctx, r)
-}
-
-// SubmitAll implements bank.Core.
-func (c core) SubmitAll(ctx context.Context, rs []ledger.Request) ([]ledger.Result, error) {
-	if c.w.hesitate(c.p) {
-		return nil, errEnded
-	}
-	return c.Core.SubmitAll(ctx, rs)
-}
-
-// hesitate lets something else happen first, and says whether the process has ended of it.
-func (w *World) hesitate(p *process) (ended bool) {
-	if p.ended.Load() {
-		return true
-	}
-	if p.role.up == p { // not while it starts
-		w.meanwhile(w.weather.between)
-	}
-	if p.ended.Load() {
-		w.top().die()
-	}
-	return p.ended.Load()
 }
 
 // rands is a process's randomness: the seed's, so that ids are the same again.

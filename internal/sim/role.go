@@ -116,7 +116,6 @@ func (w *World) openProcess(ctx context.Context, p *process, data string) error 
 		p.handler, p.bank, p.close = s.Handler(), rules, s.Close
 		p.deliver = func(ctx context.Context) (int, error) { return s.Deliver(ctx, r.bank.code) }
 		p.forget = rules.Forget
-		rules.Core = core{rules.Core, w, p}
 		return nil
 	default:
 		s, err := hubd.Open(ctx, w.l.hub(data), env)

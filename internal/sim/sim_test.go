@@ -3,11 +3,12 @@ package sim
 import (
 	"flag"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 var (
@@ -17,7 +18,7 @@ var (
 
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400) // many short lives
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func openStage(t *testing.T, o Options) *Stage {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -120,7 +121,7 @@ func (w *World) adopt(people []*person) {
 		p.bank, p.purses = w.role(was.bank.name), nil
 		for _, u := range was.purses {
 			mine := *u
-			mine.owner, mine.service = &p, w.role(u.service.name)
+			mine.owner, mine.service, mine.links = &p, w.role(u.service.name), slices.Clone(u.links)
 			p.purses = append(p.purses, &mine)
 		}
 		w.people = append(w.people, &p)

@@ -38,6 +38,9 @@ func allSteps() []step {
 			{"stop link", 1, false, (*World).stepStopLink},
 			{"stop all", 1, false, (*World).stepStopAll},
 			{"undo", 2, false, (*World).stepUndo},
+			{"link", 5, false, (*World).stepLink},
+			{"end link", 2, false, (*World).stepEndLink},
+			{"close", 1, false, (*World).stepClose},
 			{"matrix", 2, false, (*World).stepMatrix},
 			{"deliver", 26, false, (*World).stepDeliver},
 			{"sweep", 12, false, (*World).stepSweep},
@@ -151,12 +154,9 @@ func (w *World) somebody() *purse {
 // stepCharge asks for a charge, and mostly signs it at once.
 func (w *World) stepCharge() {
 	u, amount := w.somebody(), w.amount()
-	if u.service.up == nil {
-		return
-	}
 	var slip wallet.Asked
-	err := w.in(u.service.up, func(ctx context.Context) (err error) {
-		slip, err = u.service.up.wallet.AskCharge(ctx, u.subject, u.link, amount)
+	err := w.at(u.service, func(ctx context.Context, p *process) (err error) {
+		slip, err = p.wallet.AskCharge(ctx, u.subject, u.link, amount)
 		return err
 	})
 	w.say(err, "%s asks for %d yen over %s", u.owner.name, amount, linkName(u))
@@ -165,7 +165,7 @@ func (w *World) stepCharge() {
 	}
 	c := w.model.byDebit[slip.Charge.Debit]
 	if c == nil {
-		c = &charge{name: number("charge ", len(w.model.charges)+1), debit: slip.Charge.Debit, purse: u}
+		c = &charge{name: number("charge ", len(w.model.charges)+1), debit: slip.Charge.Debit, purse: u, link: u.link}
 		w.model.charges, w.model.byDebit[c.debit] = append(w.model.charges, c), c
 		w.name(string(c.debit), number("charge", len(w.model.charges)))
 		w.count("charges", 1)
@@ -191,9 +191,7 @@ func (w *World) stepSign() {
 // sign lets the holder's device sign, and hands that in.
 func (w *World) sign(c *charge) {
 	u := c.purse
-	if u.service.up == nil {
-		return
-	}
+	ended := w.model.ended[c.link]
 	closed := w.model.closed[pair(u)]
 	proof := u.device.sign(c.slip.Challenge)
 	if !c.signed {
@@ -201,12 +199,14 @@ func (w *World) sign(c *charge) {
 	}
 	c.signed = true
 	var got wallet.Charge
-	err := w.in(u.service.up, func(ctx context.Context) (err error) {
-		got, err = u.service.up.wallet.Agreed(ctx, u.subject, c.debit, proof)
+	err := w.at(u.service, func(ctx context.Context, p *process) (err error) {
+		got, err = p.wallet.Agreed(ctx, u.subject, c.debit, proof)
 		return err
 	})
 	w.say(err, "%s signs %s", u.owner.name, c.name)
 	switch {
+	case err == nil && ended && !c.told && c.state == wallet.ChargeAsked && got.State != wallet.ChargeNever:
+		w.fail("%s is on its way over a link that its holder has ended", c.name)
 	case err == nil && got.State != wallet.ChargeAsked:
 		c.told = true
 		if w.chance(0.7) { // its outbox is woken
@@ -220,12 +220,9 @@ func (w *World) sign(c *charge) {
 // stepPay shows a code at the till.
 func (w *World) stepPay() {
 	u, amount := w.somebody(), money.Yen(100+w.dice.IntN(8_000))
-	if u.service.up == nil {
-		return
-	}
 	var code string
-	err := w.in(u.service.up, func(ctx context.Context) (err error) {
-		code, _, err = u.service.up.wallet.MakePayCode(ctx, u.subject)
+	err := w.at(u.service, func(ctx context.Context, p *process) (err error) {
+		code, _, err = p.wallet.MakePayCode(ctx, u.subject)
 		return err
 	})
 	if err != nil {
@@ -244,13 +241,9 @@ func (w *World) stepPay() {
 // present asks for a payment under its key, again and again the same.
 func (w *World) present(p *payment) {
 	s := p.purse.service
-	if s.up == nil {
-		return
-	}
 	var got wallet.Payment
-	err := w.in(s.up, func(ctx context.Context) (err error) {
-		rules := s.up.wallet
-		got, _, err = rules.Pay(ctx, rules.Shop(shopID), p.key, p.what)
+	err := w.at(s, func(ctx context.Context, at *process) (err error) {
+		got, _, err = at.wallet.Pay(ctx, at.wallet.Shop(shopID), p.key, p.what)
 		return err
 	})
 	w.say(err, "the shop asks %s for %d yen of %s under %s", s.name, p.what.Amount, p.purse.owner.name, p.key)
@@ -274,13 +267,13 @@ func (w *World) stepReverse() {
 		return
 	}
 	c := pick(w, w.model.charges)
-	if c.state != wallet.ChargeDone || c.purse.service.up == nil {
+	if c.state != wallet.ChargeDone {
 		return
 	}
 	was := c.reversed
 	c.reversed = true
-	err := w.in(c.purse.service.up, func(ctx context.Context) error {
-		_, err := c.purse.service.up.wallet.ReverseCharge(ctx, c.debit, "clerk", "the story wants it")
+	err := w.at(c.purse.service, func(ctx context.Context, p *process) error {
+		_, err := p.wallet.ReverseCharge(ctx, c.debit, "clerk", "the story wants it")
 		return err
 	})
 	w.say(err, "staff of %s give %s back", c.purse.service.name, c.name)
@@ -307,11 +300,9 @@ func (w *World) stepCash() {
 }
 
 func (w *World) hand(c *cash) {
-	b := c.person.bank
-	if b.up == nil {
-		return
-	}
-	err := w.in(b.up, func(ctx context.Context) error { return b.up.bank.Cash(ctx, c.person.account, c.amount, c.ref) })
+	err := w.at(c.person.bank, func(ctx context.Context, p *process) error {
+		return p.bank.Cash(ctx, c.person.account, c.amount, c.ref)
+	})
 	w.say(err, "%s moves %d yen at a machine (%s)", c.person.name, c.amount, c.ref)
 	switch {
 	case err == nil:
@@ -334,10 +325,7 @@ func (w *World) stepStopAll() {
 }
 
 func (w *World) stop(p *person, what string, do func(ctx context.Context, b *bank.Bank) error) {
-	if p.bank.up == nil {
-		return
-	}
-	err := w.in(p.bank.up, func(ctx context.Context) error { return do(ctx, p.bank.up.bank) })
+	err := w.at(p.bank, func(ctx context.Context, at *process) error { return do(ctx, at.bank) })
 	w.look() // what is booked by now was booked before
 	w.say(err, "%s stops %s", p.name, what)
 	if err == nil {
@@ -353,7 +341,7 @@ func (w *World) stepUndo() {
 	if w.dice.IntN(2) == 0 {
 		link, what = u.link, linkName(u)
 	}
-	if !w.model.stops[what] || p.bank.up == nil {
+	if !w.model.stops[what] {
 		return
 	}
 	delete(w.model.stops, what) // from now on it may be undone
@@ -368,57 +356,86 @@ func (w *World) stepUndo() {
 func (w *World) undo(p *person, link id.Link) error {
 	const cookie = "a browser's secret of 43 letters, or thereabouts"
 	var proof bank.Proof
-	steps := []func() error{
-		func() error {
-			return w.in(p.bank.up, func(ctx context.Context) (err error) {
-				proof, err = p.bank.up.bank.StartProof(ctx, bank.ForUndo, p.account, cookie, "")
-				return err
-			})
-		},
-		func() error {
-			return w.atATM(p, func(ctx context.Context, b *bank.Bank, s bank.ATMSession) error {
-				return openWindow(ctx, b, s, proof.Reference)
-			})
-		},
-		func() error {
-			return w.in(p.bank.up, func(ctx context.Context) error {
-				b := p.bank.up.bank
-				held, err := takeWindow(ctx, b, proof.ID, cookie)
-				if err != nil {
-					return err
-				}
-				if right, err := b.UndoStop(ctx, held, pin, link); err != nil || !right {
-					return errors.Join(err, errors.New("the PIN was not taken"))
-				}
-				return nil
-			})
-		},
+	if err := w.at(p.bank, func(ctx context.Context, at *process) (err error) {
+		proof, err = at.bank.StartProof(ctx, bank.ForUndo, p.account, cookie, "")
+		return err
+	}); err != nil {
+		return err
 	}
-	for _, do := range steps {
-		if p.bank.up == nil {
-			return errEnded
-		}
-		if err := do(); err != nil {
+	if err := w.atATM(p, func(ctx context.Context, b *bank.Bank, s bank.ATMSession) error {
+		return openWindow(ctx, b, s, proof.Reference)
+	}); err != nil {
+		return err
+	}
+	return w.at(p.bank, func(ctx context.Context, at *process) error {
+		held, err := takeWindow(ctx, at.bank, proof.ID, cookie)
+		if err != nil {
 			return err
 		}
+		right, err := at.bank.UndoStop(ctx, held, pin, link)
+		if err == nil && !right {
+			err = errPIN
+		}
+		return err
+	})
+}
+
+// stepLink makes a link anew where the last one is over, or needs a new proof.
+func (w *World) stepLink() {
+	u := pick(w, w.purses())
+	if w.dice.IntN(3) == 0 {
+		w.say(w.acknowledge(u.owner), "%s says at a machine what she knows of", u.owner.name)
+		return
 	}
-	return nil
+	if !w.model.stops[linkName(u)] && !w.model.ended[u.link] && w.dice.IntN(5) > 0 {
+		return // it serves her well
+	}
+	w.turn(u.service) // what became of the last one is known by now, mostly
+	w.turn(u.owner.bank)
+	err := w.at(u.service, func(ctx context.Context, p *process) error { return p.wallet.FetchEvents(ctx, 0) })
+	if err == nil {
+		err = w.makeLink(u)
+	}
+	w.say(err, "%s links %s anew", u.owner.name, u.service.name)
+	if err == nil {
+		w.count("links_made", 1)
+	}
+}
+
+// stepEndLink ends a link at the service.
+func (w *World) stepEndLink() {
+	u := pick(w, w.purses())
+	link := u.link
+	err := w.at(u.service, func(ctx context.Context, p *process) error { return p.wallet.EndLink(ctx, u.subject, link) })
+	w.say(err, "%s ends %s at the service", u.owner.name, linkName(u))
+	if err == nil {
+		w.model.ended[link] = true
+	}
+}
+
+// stepClose closes a deposit account, or goes on with that.
+func (w *World) stepClose() {
+	p := pick(w, w.people)
+	if !p.closing && w.dice.IntN(6) > 0 {
+		return
+	}
+	p.closing = true
+	err := w.at(p.bank, func(ctx context.Context, at *process) error { return at.bank.CloseAccount(ctx, p.account) })
+	w.look()
+	w.say(err, "%s closes her account", p.name)
+	p.closed = p.closed || err == nil
 }
 
 // stepMatrix lets the hub's staff stop a pair, or lift that.
 func (w *World) stepMatrix() {
 	u := pick(w, w.purses())
-	h := w.role(hubName)
-	if h.up == nil {
-		return
-	}
 	name, state := pair(u), hub.Stopped
 	if _, closed := w.model.closed[name]; closed || w.dice.IntN(3) == 0 {
 		state = hub.Open
 		delete(w.model.closed, name)
 	}
-	err := w.in(h.up, func(ctx context.Context) error {
-		return h.up.hub.Suspend(ctx, hub.Suspension{Service: u.service.service.id, Issuer: u.owner.bank.bank.issuer(), State: state, By: "clerk", Why: "the story wants it"})
+	err := w.at(w.role(hubName), func(ctx context.Context, p *process) error {
+		return p.hub.Suspend(ctx, hub.Suspension{Service: u.service.service.id, Issuer: u.owner.bank.bank.issuer(), State: state, By: "clerk", Why: "the story wants it"})
 	})
 	w.look()
 	w.say(err, "the hub's staff set %s to %s", name, state)
@@ -474,21 +491,15 @@ type turn struct {
 // stepStatements exchanges statements of days that are over.
 func (w *World) stepStatements() {
 	s := w.role(string(pick(w, services).id))
-	if s.up == nil {
-		return
-	}
-	w.say(w.in(s.up, func(ctx context.Context) error { return s.up.wallet.SweepStatements(ctx) }), "%s exchanges statements", s.name)
+	w.say(w.at(s, func(ctx context.Context, p *process) error { return p.wallet.SweepStatements(ctx) }), "%s exchanges statements", s.name)
 }
 
 // stepArrival lets staff record what a bank has paid.
 func (w *World) stepArrival() {
 	s, issuer := w.role(string(pick(w, services).id)), pick(w, banks).issuer()
-	if s.up == nil {
-		return
-	}
 	var waits []wallet.Settlement
-	err := w.in(s.up, func(ctx context.Context) error {
-		all, err := s.up.wallet.Store.Settlements(ctx, issuer, 100)
+	err := w.at(s, func(ctx context.Context, p *process) error {
+		all, err := p.wallet.Store.Settlements(ctx, issuer, 100)
 		waits = slices.DeleteFunc(all, func(x wallet.Settlement) bool { return x.State() != wallet.SettlementAnnounced })
 		return err
 	})
@@ -496,8 +507,8 @@ func (w *World) stepArrival() {
 		return
 	}
 	x := pick(w, waits)
-	err = w.in(s.up, func(ctx context.Context) error {
-		_, err := s.up.wallet.RecordArrival(ctx, issuer, x.Day, x.Amount(), "clerk")
+	err = w.at(s, func(ctx context.Context, p *process) error {
+		_, err := p.wallet.RecordArrival(ctx, issuer, x.Day, x.Amount(), "clerk")
 		return err
 	})
 	w.say(err, "%s records what %s has paid for %s", s.name, w.issuerOf(issuer).name, x.Day)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/audit"
+	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/money"
 	"github.com/kozamori/kozamori/internal/wallet"
 )
@@ -86,6 +87,12 @@ func (w *World) askAgain() {
 	for _, c := range w.model.cash {
 		if c.open() && w.failure == "" {
 			w.hand(c)
+		}
+	}
+	for _, p := range w.people {
+		if p.closing && w.failure == "" {
+			w.mustDo(w.at(p.bank, func(ctx context.Context, at *process) error { return at.bank.CloseAccount(ctx, p.account) }), "%s closes her account", p.name)
+			p.closed = true
 		}
 	}
 	for _, p := range w.model.payments {
@@ -178,6 +185,11 @@ func (w *World) judge(ctx context.Context) {
 			w.fail("%s is booked at the bank, and %s at the service", c.name, c.state)
 		}
 	}
+	for _, p := range w.people {
+		if p.closed && w.failure == "" {
+			w.mustHold(w.at(p.bank, func(ctx context.Context, at *process) error { return empty(ctx, at, p) }), accountName(p))
+		}
+	}
 	for _, r := range w.roles {
 		if r.service != nil && w.failure == "" {
 			w.mustHold(w.in(r.up, func(ctx context.Context) error { return w.judgeWallet(ctx, r) }), r.name)
@@ -203,6 +215,15 @@ func (w *World) mustHold(err error, whose string) {
 	}
 }
 
+// empty says that a closed account holds nothing.
+func empty(ctx context.Context, at *process, p *person) error {
+	left, _, err := balances(ctx, at.bank.Books, bank.Deposit(p.account))
+	if err == nil && left != 0 {
+		err = fmt.Errorf("is closed, and holds %d yen", left)
+	}
+	return err
+}
+
 // judgeWallet holds the books of a service to the people's own sums.
 func (w *World) judgeWallet(ctx context.Context, r *role) error {
 	books, shop := r.up.wallet.Money.Books, money.Yen(0)
@@ -221,7 +242,7 @@ func (w *World) judgeWallet(ctx context.Context, r *role) error {
 				want, shop = want-p.what.Amount, shop+p.what.Amount
 			}
 		}
-		got, held, err := balances(ctx, books, wallet.Available(u.subject), wallet.Maturing(u.subject, u.link), wallet.Reversing(u.subject))
+		got, held, err := balances(ctx, books, u.accounts()...)
 		if err != nil {
 			return err
 		}

@@ -107,6 +107,7 @@ func (w *World) start(r *role) error {
 		return fmt.Errorf("%s does not start: %w", r.name, err)
 	}
 	r.up = p
+	w.openMoments(p)
 	if w.o.plant != nil {
 		w.o.plant(w, p)
 	}

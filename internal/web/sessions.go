@@ -14,6 +14,9 @@ import (
 // Values are stored as they are: never put a secret into a session.
 func NewSessions(store scs.Store, name string, idle, life time.Duration) *scs.SessionManager {
 	m := scs.New()
+	if own, ok := m.Store.(interface{ StopCleanup() }); ok {
+		own.StopCleanup() // scs begins with a store in memory, and a goroutine that would clean it for ever
+	}
 	m.Store = store
 	m.HashTokenInStore = true
 	m.IdleTimeout, m.Lifetime = idle, life
