@@ -9,11 +9,13 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kozamori/kozamori/internal/clock"
 	"github.com/kozamori/kozamori/internal/sim"
 )
 
@@ -73,13 +75,22 @@ func tellOne(ctx context.Context, stage *sim.Stage, seed uint64, asJSON bool, st
 	} else {
 		_, err = fmt.Fprintf(stdout, "%s\n\n%s", strings.Join(story.Trace, "\n"), counted(story.Counts))
 	}
+	if err == nil && story.Dir != "" {
+		err = keepClock(story)
+	}
 	if err == nil && story.Dir != "" && !asJSON {
-		_, err = fmt.Fprintf(stdout, "kept in %s\n", story.Dir)
+		_, err = fmt.Fprintf(stdout, "kept; look at it with: kozamori audit --dir %s\n", story.Dir)
 	}
 	if err == nil && story.Failure != "" {
 		err = fmt.Errorf("%w: seed %d: %s", errStories, seed, story.Failure)
 	}
 	return err
+}
+
+// keepClock leaves beside the databases how far the story's clock is ahead, where the audit looks for it.
+func keepClock(story sim.Story) error {
+	ahead := int64(story.At.Sub(clock.System()) / time.Second)
+	return os.WriteFile(filepath.Join(story.Dir, "clock"), fmt.Append(nil, ahead, "\n"), 0o600)
 }
 
 func tellMany(ctx context.Context, stage *sim.Stage, from uint64, seeds int, asJSON bool, stdout io.Writer) error {

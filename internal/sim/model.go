@@ -45,6 +45,7 @@ type charge struct {
 	state    wallet.ChargeState // as last seen at the service
 	booked   bool               // as last seen at the bank
 	reversed bool               // staff have begun to give it back, or may have
+	back     bool               // staff were told that it is given back
 }
 
 // payment is a payment in a shop, as the shop knows it.

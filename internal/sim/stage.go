@@ -20,7 +20,7 @@ type Stage struct {
 	l       layout
 	people  []*person
 	at      time.Time
-	removed sync.WaitGroup // of the directories of stories that are over
+	removed *sync.WaitGroup // of the directories of stories that are over
 }
 
 // began is the moment at which the world begins.
@@ -29,7 +29,7 @@ var began = time.Date(2027, 1, 4, 1, 0, 0, 0, time.UTC)
 // OpenStage makes the stage below o.Dir.
 func OpenStage(ctx context.Context, o Options) (*Stage, error) {
 	hookOnce()
-	s := &Stage{o: o, l: layout{filepath.Join(o.Dir, "stage")}}
+	s := &Stage{o: o, l: layout{filepath.Join(o.Dir, "stage")}, removed: &sync.WaitGroup{}}
 	if err := s.l.makeKeys(began); err != nil {
 		return nil, err
 	}
@@ -49,9 +49,8 @@ func OpenStage(ctx context.Context, o Options) (*Stage, error) {
 		return nil, fmt.Errorf("sim: the stage: %s", w.failure)
 	}
 	s.people, s.at = w.people, w.now
-	var closed sync.WaitGroup
-	w.close(&closed)
-	closed.Wait()
+	w.close(s.removed)
+	s.removed.Wait()
 	return s, nil
 }
 
@@ -76,9 +75,13 @@ func (s *Stage) TellAll(ctx context.Context, from uint64, n int, done func(Story
 	return g.Wait()
 }
 
-// Close waits until the directories of the stories are gone, and removes the stage.
+// Close waits until the directories of the stories are gone, and removes the stage. Where stories are kept, so is it:
+// their keys lie there.
 func (s *Stage) Close() error {
 	s.removed.Wait()
+	if s.o.Keep {
+		return nil
+	}
 	return os.RemoveAll(s.l.root)
 }
 

@@ -277,6 +277,7 @@ func (w *World) stepReverse() {
 		return err
 	})
 	w.say(err, "staff of %s give %s back", c.purse.service.name, c.name)
+	c.back = c.back || err == nil
 	if err != nil && !unknown(err) {
 		c.reversed = was
 	}

@@ -21,6 +21,7 @@ type Story struct {
 	Failure string         `json:"failure,omitempty"` // "" where everything is as it must be
 	Counts  map[string]int `json:"counts"`            // what happened how often
 	Trace   []string       `json:"trace,omitempty"`   // line by line, the same for the same seed
+	At      time.Time      `json:"at"`                // when it ended, by its own clock
 	Dir     string         `json:"dir,omitempty"`     // where it was kept
 }
 
@@ -30,9 +31,12 @@ func (s *Stage) Tell(ctx context.Context, seed uint64) (Story, error) {
 	if err != nil {
 		return Story{}, err
 	}
-	defer w.close(&s.removed)
+	defer w.close(s.removed)
 	w.startAll()
-	w.busy = pick(w, w.people)
+	w.busy = w.people[2] // whose account stops her before her links do
+	if w.dice.IntN(2) == 0 {
+		w.busy = pick(w, w.people)
+	}
 	// Some stories begin while links still cool off, or are limited.
 	w.pass(pick(w, []time.Duration{11 * time.Hour, 20 * time.Hour, 40 * time.Hour, 40 * time.Hour, 45 * time.Hour, 50 * time.Hour}))
 	w.stepWeather()
@@ -46,7 +50,7 @@ func (s *Stage) Tell(ctx context.Context, seed uint64) (Story, error) {
 	if w.failure == "" && ctx.Err() == nil {
 		w.heal(ctx)
 	}
-	story := Story{Seed: seed, Failure: w.failure, Counts: w.counts, Trace: w.trace}
+	story := Story{Seed: seed, Failure: w.failure, Counts: w.counts, Trace: w.trace, At: w.time()}
 	if s.o.Keep {
 		story.Dir = w.l.root
 	}
@@ -181,13 +185,15 @@ func (w *World) judge(ctx context.Context) {
 		switch {
 		case c.told && (c.state == wallet.ChargeSent || c.state == wallet.ChargePending || c.state == wallet.ChargeReversing):
 			w.fail("%s is still %s", c.name, c.state)
+		case c.back && c.state != wallet.ChargeReversed:
+			w.fail("staff were told that %s is given back, and it is %s", c.name, c.state)
 		case c.booked && c.state != wallet.ChargeDone && c.state != wallet.ChargeReversed:
 			w.fail("%s is booked at the bank, and %s at the service", c.name, c.state)
 		}
 	}
 	for _, p := range w.people {
-		if p.closed && w.failure == "" {
-			w.mustHold(w.at(p.bank, func(ctx context.Context, at *process) error { return empty(ctx, at, p) }), accountName(p))
+		if w.failure == "" {
+			w.mustHold(w.at(p.bank, func(ctx context.Context, at *process) error { return w.judgeDeposit(ctx, at.bank, p) }), accountName(p))
 		}
 	}
 	for _, r := range w.roles {
@@ -215,13 +221,36 @@ func (w *World) mustHold(err error, whose string) {
 	}
 }
 
-// empty says that a closed account holds nothing.
-func empty(ctx context.Context, at *process, p *person) error {
-	left, _, err := balances(ctx, at.bank.Books, bank.Deposit(p.account))
-	if err == nil && left != 0 {
-		err = fmt.Errorf("is closed, and holds %d yen", left)
+// judgeDeposit holds a bank to the stops, ends and closings that people were told of.
+func (w *World) judgeDeposit(ctx context.Context, b *bank.Bank, p *person) error {
+	left, _, err := balances(ctx, b.Books, bank.Deposit(p.account))
+	if err != nil {
+		return err
 	}
-	return err
+	if p.closed && left != 0 {
+		return fmt.Errorf("is closed, and holds %d yen", left)
+	}
+	stopped, err := b.Stopped(ctx, p.account)
+	if err != nil {
+		return err
+	}
+	if w.model.stops[accountName(p)] && !stopped && !p.closed {
+		return errors.New("was stopped, and is not")
+	}
+	for _, u := range p.purses {
+		for _, link := range u.links {
+			l, err := b.Store.Link(ctx, link)
+			switch {
+			case err != nil:
+				return err
+			case w.model.ended[link] && l.Occupies():
+				return fmt.Errorf("%s was ended at the service, and is %s", linkName(u), l.State)
+			case link == u.link && w.model.stops[linkName(u)] && l.State == bank.LinkLive:
+				return fmt.Errorf("%s was stopped, and is %s", linkName(u), l.State)
+			}
+		}
+	}
+	return nil
 }
 
 // judgeWallet holds the books of a service to the people's own sums.

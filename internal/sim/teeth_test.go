@@ -23,25 +23,30 @@ import (
 
 // A role with a mistake in it must not come through. Each of these is one that somebody could make.
 func TestTeeth(t *testing.T) {
+	whole := openStage(t, Options{})
 	for _, c := range []struct {
 		name  string
 		plant func(w *World, p *process)
-		finds string
+		finds string // what some story says; others may fail of what the audit sees
+		rare  bool   // it takes many stories
 	}{
-		{"the service posts without a receipt", onWallet(func(w *World, p *process) { p.wallet.Hub = &hopeful{p.wallet.Hub, p.wallet} }), "is done at the service"},
-		{"the bank debits again when it is asked again", onBank(func(w *World, p *process) { p.handler = debitsAgain(p) }), "holds .* yen, want|sum"},
-		{"the bank forgets what it buried", onBank(func(w *World, p *process) { p.handler = forgetful(w, p) }), "two receipts|is never at the service"},
-		{"the bank gives back as often as it is asked", onBank(func(w *World, p *process) { p.handler = givesBackAgain(p) }), "holds .* yen, want"},
-		{"the bank writes a stop down and leaves the gate open", onBank(func(w *World, p *process) { p.bank.Core = changed{p.bank.Core, openGate} }), "after the stop"},
-		{"the bank has no limit for accounts", onBank(func(w *World, p *process) { p.bank.Core = changed{p.bank.Core, noLimit} }), "the account's"},
-		{"the service answers before its commit", onWallet(func(w *World, p *process) { p.wallet.Ledger = &hasty{Ledger: p.wallet.Ledger} }), "was answered|holds|has .* yen|still"},
-		{"the sweeper asks nobody", onWallet(func(w *World, p *process) { p.wallet.Store = deaf{p.wallet.Store} }), "still sent|no end"},
-		{"the hub's matrix is not looked at", onHub(func(w *World, p *process) { p.hub.Store = open{p.hub.Store} }), "the hub had stopped"},
+		{"the service posts without a receipt", onWallet(func(w *World, p *process) { p.wallet.Hub = &hopeful{p.wallet.Hub, p.wallet} }), "is done at the service", false},
+		{"the bank debits again when it is asked again", onBank(func(w *World, p *process) { p.handler = debitsAgain(p) }), "holds .* yen, want|sum", false},
+		{"the bank forgets what it buried", onBank(func(w *World, p *process) { p.handler = forgetful(w, p) }), "two receipts|is never at the service", false},
+		{"the bank gives back as often as it is asked", onBank(func(w *World, p *process) { p.handler = givesBackAgain(p) }), "holds .* yen, want", true},
+		{"the bank writes a stop down and leaves the gate open", onBank(func(w *World, p *process) { p.bank.Core = changed{p.bank.Core, openGate} }), "after the stop", true},
+		{"the bank has no limit for accounts", onBank(func(w *World, p *process) { p.bank.Core = changed{p.bank.Core, noLimit} }), "the account's", true},
+		{"the service answers before its commit", onWallet(func(w *World, p *process) { p.wallet.Ledger = &hasty{Ledger: p.wallet.Ledger} }), "was answered|holds|has .* yen|still", false},
+		{"the sweeper asks nobody", onWallet(func(w *World, p *process) { p.wallet.Store = deaf{p.wallet.Store} }), "still sent|no end", false},
+		{"the hub's matrix is not looked at", onHub(func(w *World, p *process) { p.hub.Store = open{p.hub.Store} }), "the hub had stopped", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			s := openStage(t, Options{plant: c.plant})
-			const most = 60
+			if c.rare && testing.Short() {
+				return
+			}
+			s := *whole
+			s.o.plant = c.plant
+			const most = 120
 			for seed := range uint64(most) {
 				story, err := s.Tell(t.Context(), seed)
 				if err != nil {
