@@ -63,7 +63,7 @@ func TestStories(t *testing.T) {
 	if n < 24 {
 		return
 	}
-	for _, what := range []string{"booked", "done", "refused", "never", "reversed", "stops", "crashes", "requests_lost", "answers_lost", "doubled", "late"} {
+	for _, what := range []string{"booked", "done", "refused", "never", "reversed", "stops", "crashes", "requests_lost", "answers_lost", "doubled", "late", "links_made"} {
 		if sum[what] == 0 {
 			t.Errorf("%q never happened in %d stories", what, n)
 		}

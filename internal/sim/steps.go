@@ -38,7 +38,7 @@ func allSteps() []step {
 			{"stop link", 1, false, (*World).stepStopLink},
 			{"stop all", 1, false, (*World).stepStopAll},
 			{"undo", 2, false, (*World).stepUndo},
-			{"link", 5, false, (*World).stepLink},
+			{"link", 8, false, (*World).stepLink},
 			{"end link", 2, false, (*World).stepEndLink},
 			{"close", 1, false, (*World).stepClose},
 			{"matrix", 2, false, (*World).stepMatrix},
@@ -390,6 +390,10 @@ func (w *World) stepLink() {
 	}
 	if !w.model.stops[linkName(u)] && !w.model.ended[u.link] && w.dice.IntN(5) > 0 {
 		return // it serves her well
+	}
+	if before := w.weather; w.dice.IntN(2) == 0 { // it takes many calls: sometimes they go well
+		w.weather = fair
+		defer func() { w.weather = before }()
 	}
 	w.turn(u.service) // what became of the last one is known by now, mostly
 	w.turn(u.owner.bank)
