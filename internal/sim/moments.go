@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/hub"
@@ -38,7 +39,8 @@ func (w *World) openMoments(p *process) {
 	}
 }
 
-// core is a bank's ledger.
+// core is a bank's ledger. A change of a gate has no such moment: it bears the time at which it was asked for, and a debit
+// that is decided in between, rightly, bears a later one, which the audit takes for a debit after the stop.
 type core struct {
 	bank.Core
 	w *World
@@ -47,7 +49,7 @@ type core struct {
 
 // Submit implements bank.Core.
 func (c core) Submit(ctx context.Context, r ledger.Request) (ledger.Result, error) {
-	if c.w.hesitate(c.p) {
+	if !setsGate(r) && c.w.hesitate(c.p) {
 		return ledger.Result{}, errEnded
 	}
 	return c.Core.Submit(ctx, r)
@@ -55,10 +57,15 @@ func (c core) Submit(ctx context.Context, r ledger.Request) (ledger.Result, erro
 
 // SubmitAll implements bank.Core.
 func (c core) SubmitAll(ctx context.Context, rs []ledger.Request) ([]ledger.Result, error) {
-	if c.w.hesitate(c.p) {
+	if !slices.ContainsFunc(rs, setsGate) && c.w.hesitate(c.p) {
 		return nil, errEnded
 	}
 	return c.Core.SubmitAll(ctx, rs)
+}
+
+func setsGate(r ledger.Request) bool {
+	_, ok := r.Do.(ledger.SetGate)
+	return ok
 }
 
 // bankRows is a bank's rows.

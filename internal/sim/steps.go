@@ -443,6 +443,9 @@ func (w *World) stepMatrix() {
 	})
 	w.look()
 	w.say(err, "the hub's staff set %s to %s", name, state)
+	if state == hub.Open { // also where somebody stopped it meanwhile
+		delete(w.model.closed, name)
+	}
 	if err == nil && state == hub.Stopped {
 		w.model.closings++
 		w.model.closed[name] = w.model.closings

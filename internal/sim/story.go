@@ -149,11 +149,26 @@ func (w *World) settleDays() {
 	for _, s := range services {
 		p := w.role(string(s.id)).up
 		w.mustDo(w.in(p, func(ctx context.Context) error { return p.wallet.SweepStatements(ctx) }), "%s exchanges statements", s.id)
+		w.mustDo(w.in(p, func(ctx context.Context) error { return w.clear(ctx, p.wallet) }), "%s closes its breaks", s.id)
 		for _, b := range banks {
 			w.mustDo(w.in(p, func(ctx context.Context) error { return arrive(ctx, p.wallet, b) }), "%s records what %s paid", s.id, b.code)
 		}
 	}
 	w.look()
+}
+
+// clear lets staff close the breaks of charges on which both sides agree by now: a day that waited too long for one of
+// them was compared without it.
+func (w *World) clear(ctx context.Context, s *wallet.Wallet) error {
+	open, err := s.Store.Breaks(ctx, false, 1_000)
+	for _, b := range open {
+		c := w.model.byDebit[b.Debit]
+		if c == nil || (c.state != wallet.ChargeDone && c.state != wallet.ChargeReversed) || w.compare(c, c.purse.owner.bank.up.bank) != nil {
+			continue
+		}
+		err = errors.Join(err, s.CloseBreak(ctx, b.ID, "clerk", "both sides agree"))
+	}
+	return err
 }
 
 func arrive(ctx context.Context, s *wallet.Wallet, b bankOf) error {
