@@ -24,6 +24,7 @@ func commands() []command {
 		{"audit", "recompute the books of every role and compare them", runAudit},
 		{"bench", "measure, and compare with what the disk can do", runBench},
 		{"journey", "drive a running dev as people would, and check the books", runJourney},
+		{"sim", "tell seeded stories of all roles over a bad network, with crashes, and check every promise", runSim},
 	}
 }
 

@@ -67,9 +67,9 @@ var may = map[string]string{
 	"journey": "words wire observe", "lab": "words wire",
 	// bench measures the ledger in process, and the roles over HTTP.
 	"bench": "words wire ledger store/sqldb store/ledgersql",
-	// dev runs the real roles in one process; sim runs their rules in one.
+	// dev runs the real roles in one process; sim drives them step by step, and asks the audit in the end.
 	"dev": "words rules serving program audit journey wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
-	"sim": "words rules sql wire wallet bank hub store/wallet store/bank store/hub server/walletd server/bankd server/hubd",
+	"sim": "words rules serving audit wallet bank hub server/walletd server/bankd server/hubd",
 
 	"archtest": "",
 	// Nothing but tests, which may see everything.
@@ -91,11 +91,11 @@ var programs = map[string]string{
 // of internal, or cmd/* for programs. Tests are free.
 var only = map[string]string{
 	"database/sql":       "store/* audit",
-	"modernc.org/sqlite": "store/sqldb audit store/faultfs",
-	"modernc.org/libc":   "store/faultfs", // C's memory and calls, to stand between SQLite and the system's files
+	"modernc.org/sqlite": "store/sqldb audit store/faultfs sim", // sim ends a process around its commits
+	"modernc.org/libc":   "store/faultfs",                       // C's memory and calls, to stand between SQLite and the system's files
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev audit server/bankd store/sqldb store/pgtest store/storetest cmd/*", // bankd makes a folder for each bank, sqldb private files, the audit looks what it may read, storetest kills a child of itself
+	"os":                 "config keyfile program dev audit sim server/bankd store/sqldb store/pgtest store/storetest cmd/*", // bankd makes a folder for each bank, sim one for each story, sqldb private files, the audit looks what it may read, storetest kills a child of itself
 	"os/exec":            "dev store/pgtest store/storetest cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",

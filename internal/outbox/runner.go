@@ -93,6 +93,25 @@ func (r *Runner) Run(ctx context.Context) {
 	s.settle()
 }
 
+// Once delivers what is due now, one message after the other, settles each before it goes on to the next, and says
+// how many it tried. It is one turn of Run for who drives a role step by step, and must not run beside Run or itself.
+// An error is the store's; what could not be delivered is none.
+func (r *Runner) Once(ctx context.Context) (tried int, err error) {
+	due, err := r.store.Due(ctx, r.opts.Clock(), r.opts.Parallel)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range due {
+		d := delivered{m, r.deliver(ctx, m)}
+		r.told(d)
+		if err := r.settle(ctx, d); err != nil {
+			return tried, err
+		}
+		tried++
+	}
+	return tried, nil
+}
+
 // session is what one Run knows. Only its own goroutine touches it.
 type session struct {
 	*Runner
@@ -153,9 +172,7 @@ func (r *Runner) deliver(ctx context.Context, m Message) (err error) {
 func (s *session) gather(d delivered) {
 	for {
 		s.ended = append(s.ended, d)
-		if _, later := errors.AsType[*Later](d.err); d.err != nil && !later {
-			s.opts.Failed(d.m, d.err)
-		}
+		s.told(d)
 		select {
 		case d = <-s.ends:
 		default:
@@ -164,23 +181,35 @@ func (s *session) gather(d delivered) {
 	}
 }
 
+// told passes a failure on to the log.
+func (r *Runner) told(d delivered) {
+	if _, later := errors.AsType[*Later](d.err); d.err != nil && !later {
+		r.opts.Failed(d.m, d.err)
+	}
+}
+
+// settle writes down what became of deliveries, in one commit.
+func (r *Runner) settle(ctx context.Context, ended ...delivered) error {
+	var done []string
+	var again []Retry
+	now := r.opts.Clock()
+	for _, d := range ended {
+		if d.err == nil {
+			done = append(done, d.m.ID)
+		} else {
+			again = append(again, after(d.m, d.err, now, r.opts.Backoff))
+		}
+	}
+	return r.store.Settle(ctx, done, again)
+}
+
 // settle writes down what became of deliveries. As long as that fails they count as running: a database out
 // of order must not have everybody told everything again and again.
 func (s *session) settle() {
 	if len(s.ended) == 0 {
 		return
 	}
-	var done []string
-	var again []Retry
-	now := s.opts.Clock()
-	for _, d := range s.ended {
-		if d.err == nil {
-			done = append(done, d.m.ID)
-		} else {
-			again = append(again, after(d.m, d.err, now, s.opts.Backoff))
-		}
-	}
-	if err := s.store.Settle(context.Background(), done, again); err != nil {
+	if err := s.Runner.settle(context.Background(), s.ended...); err != nil {
 		s.opts.Failed(Message{}, err)
 		return
 	}

@@ -247,3 +247,26 @@ func TestChangedIdentitySuspends(t *testing.T) {
 		t.Errorf("the bank heard %v; link %s", p.kinds(), l.StateAt(p.Now()))
 	}
 }
+
+// The bank's word that a link began is late, so that by the service's clock no receipt came and the link is over (L8).
+// Its holder ends it, and is told that it is done: the bank must hear of it.
+func TestEndLinkThatOnlySeemsOver(t *testing.T) {
+	p := newPeople(t)
+	h := p.hanako()
+	_, l := p.linked(h, bankA, lnk1)
+	waiting := l
+	waiting.Reported, waiting.ReceiptUntil, waiting.Version = wire.LinkWaiting, p.Now().Add(24*time.Hour), l.Version+1
+	if err := p.Store.Commit(t.Context(), wallet.PutLink{Link: waiting, IfVersion: l.Version}); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.Forward(25 * time.Hour)
+	if l, _ = p.Store.Link(t.Context(), lnk1); !l.Over(p.Now()) {
+		t.Fatal("it should seem over")
+	}
+	if err := p.EndLink(t.Context(), h.Subject, lnk1); err != nil {
+		t.Fatal(err)
+	}
+	if l, _ = p.Store.Link(t.Context(), lnk1); !l.EndRequested || len(l.Changes) != 1 {
+		t.Errorf("the bank will hear nothing of it: %+v", l)
+	}
+}

@@ -131,6 +131,7 @@ type MoneyDeps struct {
 	Shops      []Shop
 	Books      Books
 	BreakOwner string // who looks into new breaks until somebody takes them
+	AskAtOnce  int    // charges whose banks are asked at the same time; 0: 16
 }
 
 // Books reads what the ledger has committed: part of ledger.Reader. What is not there is fault.NotFound.

@@ -1,8 +1,11 @@
 package wallet
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +40,7 @@ func (w *Wallet) SweepCharges(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, sweepAtOnce)
+	slots := make(chan struct{}, cmp.Or(w.Money.AskAtOnce, sweepAtOnce))
 	errs := make([]error, len(due))
 	for i, c := range due {
 		slots <- struct{}{}
@@ -118,8 +121,8 @@ func (w *Wallet) SweepStatements(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for issuer, first := range banks {
-		errs = append(errs, w.sweepBank(ctx, issuer, first))
+	for _, issuer := range slices.Sorted(maps.Keys(banks)) {
+		errs = append(errs, w.sweepBank(ctx, issuer, banks[issuer]))
 	}
 	return errors.Join(errs...)
 }

@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,8 +29,9 @@ type assets struct {
 }
 
 type asset struct {
-	plain, zipped []byte
-	mime          string
+	plain  []byte
+	zipped func() []byte // made when it is first asked for; nil for what is small already
+	mime   string
 }
 
 func newAssets(more fs.FS) (*assets, error) {
@@ -76,17 +79,21 @@ func newAsset(name string, b []byte) (asset, error) {
 	}
 	out := asset{plain: b, mime: mime}
 	if strings.HasPrefix(mime, "text/") || path.Ext(name) == ".svg" {
-		var z bytes.Buffer
-		w, _ := gzip.NewWriterLevel(&z, gzip.BestCompression) // the level is a valid one
-		if _, err := w.Write(b); err != nil {
-			return asset{}, err
-		}
-		if err := w.Close(); err != nil {
-			return asset{}, err
-		}
-		out.zipped = z.Bytes()
+		out.zipped = sync.OnceValue(func() []byte { return zip(b) })
 	}
 	return out, nil
+}
+
+func zip(b []byte) []byte {
+	var z bytes.Buffer
+	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		panic("web: a buffer in memory cannot be written: " + err.Error())
+	}
+	return z.Bytes()
 }
 
 // url is the address of a file; a name that does not exist is an error of the template.
@@ -111,7 +118,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := f.plain
 	if f.zipped != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		body = f.zipped
+		body = f.zipped()
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -13,7 +14,12 @@ import (
 // use and at the latest after life. Call RenewToken at every sign-in and rise of rights, Destroy at sign-out.
 // Values are stored as they are: never put a secret into a session.
 func NewSessions(store scs.Store, name string, idle, life time.Duration) *scs.SessionManager {
-	m := scs.New()
+	first, ok := managers.Load(name)
+	if !ok {
+		first, _ = managers.LoadOrStore(name, scs.New())
+	}
+	m := new(scs.SessionManager)
+	*m = *first.(*scs.SessionManager)
 	m.Store = store
 	m.HashTokenInStore = true
 	m.IdleTimeout, m.Lifetime = idle, life
@@ -25,3 +31,7 @@ func NewSessions(store scs.Store, name string, idle, life time.Duration) *scs.Se
 	m.Cookie.Persist = false
 	return m
 }
+
+// managers are the first ones made, by name, each to be copied: with every one it makes scs begins a store in memory
+// that we do not use, and a goroutine that cleans it for ever. A server that is opened again must not add to them.
+var managers sync.Map

@@ -255,12 +255,7 @@ func (t *tenant) openTables(ctx context.Context, c BankConfig, x secrets) (err e
 
 // run sends what the outbox holds and ends what has run out of time, until ctx ends or another process takes the tables over.
 func (t *tenant) run(ctx context.Context) error {
-	runner := outbox.NewRunner(t.store.Outbox(), outbox.Options{
-		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4, Poll: time.Second, // new messages wake it
-		Failed: func(m outbox.Message, err error) {
-			t.s.env.Log.Warn("outbox", "bank", string(t.bank.Profile.Code), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
-		},
-	})
+	runner := t.runner()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return t.store.Lost(ctx) })
 	g.Go(func() error { return t.web.Lost(ctx) })
@@ -277,6 +272,15 @@ func (t *tenant) run(ctx context.Context) error {
 	})
 	g.Go(func() error { t.sweep(ctx); return nil })
 	return g.Wait()
+}
+
+func (t *tenant) runner() *outbox.Runner {
+	return outbox.NewRunner(t.store.Outbox(), outbox.Options{
+		Clock: t.s.env.Now, Handlers: t.deliveries(), Parallel: 4, Poll: time.Second, // new messages wake it
+		Failed: func(m outbox.Message, err error) {
+			t.s.env.Log.Warn("outbox", "bank", string(t.bank.Profile.Code), "kind", m.Kind, "attempts", m.Attempts, "error", err.Error())
+		},
+	})
 }
 
 // deliveries are the handlers of what the outbox holds.

@@ -198,6 +198,14 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Ops is the operator's own interface.
 func (s *Server) Ops() http.Handler { return observe.Ops(s.metrics, s.money.Ready) }
 
+// Rules is the hub itself, for who drives it without its pages.
+func (s *Server) Rules() *hub.Hub { return s.hub }
+
+// Forget removes what has expired: a turn of what Run does.
+func (s *Server) Forget(ctx context.Context) error {
+	return errors.Join(s.store.Forget(ctx, s.env.Now()), s.hub.Forget(ctx), sessionsql.New(s.web).Forget(ctx))
+}
+
 // Run forgets what has expired until ctx ends or another process takes the tables over.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -215,7 +223,7 @@ func (s *Server) forget(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := errors.Join(s.store.Forget(ctx, s.env.Now()), s.hub.Forget(ctx), sessionsql.New(s.web).Forget(ctx)); err != nil {
+			if err := s.Forget(ctx); err != nil {
 				s.env.Log.Warn("forgetting what has expired", "error", err.Error())
 			}
 		}

@@ -160,12 +160,20 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Ops is the operator's own interface.
 func (s *Server) Ops() http.Handler { return observe.Ops(s.metrics, s.store.Ready) }
 
+// Rules is the wallet itself, for who drives it without its pages.
+func (s *Server) Rules() *wallet.Wallet { return s.wallet }
+
+// Deliver sends what the outbox holds and is due, one message after the other: a turn of what Run does.
+func (s *Server) Deliver(ctx context.Context) (tried int, err error) { return s.runner().Once(ctx) }
+
+func (s *Server) runner() *outbox.Runner {
+	return outbox.NewRunner(s.store.Outbox(), outbox.Options{Clock: s.env.Now, Handlers: s.handlers(), Failed: s.deliveryFailed})
+}
+
 // Run delivers the outbox, listens to the hub's events and brings charges to their ends, until ctx ends
 // or another process takes the tables over.
 func (s *Server) Run(ctx context.Context) error {
-	runner := outbox.NewRunner(s.store.Outbox(), outbox.Options{
-		Clock: s.env.Now, Handlers: s.handlers(), Failed: s.deliveryFailed,
-	})
+	runner := s.runner()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { runner.Run(ctx); return nil })
 	g.Go(func() error {
