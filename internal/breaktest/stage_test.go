@@ -34,19 +34,25 @@ const (
 // can spoil.
 type stage struct {
 	*journey.Stage
-	dir   string
-	info  dev.Info
-	clock *clock.Movable
-	line  *line
-	stop  func() error
+	dir      string
+	postgres string // the URL of the server that keeps its tables; "" for files
+	info     dev.Info
+	clock    *clock.Movable
+	line     *line
+	stop     func() error
 }
 
 // open runs dev on a directory until the test, or all tests, end.
 func open(dir string, base int, withoutRoles bool) (*stage, error) {
+	return openOn("", dir, base, withoutRoles)
+}
+
+// openOn is open on a PostgreSQL server, where its URL is given.
+func openOn(postgres, dir string, base int, withoutRoles bool) (*stage, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &stage{dir: dir, clock: &clock.Movable{}, line: newLine()}
+	s := &stage{dir: dir, postgres: postgres, clock: &clock.Movable{}, line: newLine()}
 	ready, ended := make(chan dev.Info, 1), make(chan error, 1)
-	o := dev.Options{Dir: dir, PortBase: base, Clock: s.clock, WithoutRoles: withoutRoles, Started: time.Now(),
+	o := dev.Options{Dir: dir, PortBase: base, Clock: s.clock, WithoutRoles: withoutRoles, Started: time.Now(), Postgres: postgres,
 		Ready: func(i dev.Info) { ready <- i }, Line: func(role string) http.RoundTripper { return s.line.of(role) }}
 	go func() { ended <- dev.Run(ctx, o) }()
 	s.stop = sync.OnceValue(func() error {

@@ -4,6 +4,8 @@
 package pgtest
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -21,8 +23,15 @@ import (
 	"time"
 )
 
+// onPostgres is taken out of the environment: programs that a test starts refuse variables that are no setting of theirs.
+var onPostgres = func() bool {
+	value := os.Getenv("KOZAMORI_TEST_POSTGRES")
+	_ = os.Unsetenv("KOZAMORI_TEST_POSTGRES") // fails for no name like this
+	return value == "1"
+}()
+
 // OnPostgres says whether the tests of roles and servers, which need one engine, run on PostgreSQL this time.
-func OnPostgres() bool { return os.Getenv("KOZAMORI_TEST_POSTGRES") == "1" }
+func OnPostgres() bool { return onPostgres }
 
 // Both runs a test on both engines. A place is where tables can be made, as sqldb.Open takes it; each call gives
 // another, which nobody has used.
@@ -123,16 +132,14 @@ func (s *Server) Stop(t testing.TB) {
 // Kill ends every process of the server at once, as if the machine had.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
-	pids, err := s.processes()
+	pids, err := s.killChildren()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pid := range pids {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // one that has just ended is no matter
-	}
+	_ = syscall.Kill(pids[0], syscall.SIGKILL)
 	s.Stop(t)
-	for _, pid := range pids { // the next server looks for processes that still have the memory of this one
-		for maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err == nil && len(maps) > 0; maps, err = os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) {
+	for _, pid := range pids { // a server does not start while processes have the memory of the one before
+		for alive(pid) {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -144,6 +151,22 @@ func (s *Server) Restart(t testing.TB) {
 	if err := s.run(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Standby stops the server and starts it as one that only follows another: it takes no writes from then on.
+func (s *Server) Standby(t testing.TB) {
+	t.Helper()
+	s.Stop(t)
+	if err := os.WriteFile(filepath.Join(s.data(), "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(t)
+}
+
+// Either is the address of a schema at whichever of two servers takes writes.
+func Either(one, other *Server, schema string) string {
+	q := url.Values{"host": {one.dir + "," + other.dir}, "search_path": {schema}}
+	return "postgres://postgres@/postgres?" + q.Encode()
 }
 
 // start makes a cluster and runs its server.
@@ -228,27 +251,51 @@ wait $server
 test "$told" = keep || rm -rf -- "$PWD"
 `
 
-// run starts the server and waits until it answers.
+// run starts the server and waits until it answers. A server that was killed leaves memory behind, which the next one
+// may find still in use for a moment: it is tried again.
 func (s *Server) run() error {
 	args := append([]string{"-c", watch, "watch", filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}, s.settings...)
-	s.watcher = s.command("/bin/sh", args...)
-	pipe, err := s.watcher.StdinPipe()
-	if err != nil {
-		return err
+	for range 100 {
+		before := s.tooEarly()
+		s.watcher = s.command("/bin/sh", args...)
+		pipe, err := s.watcher.StdinPipe()
+		if err != nil {
+			return err
+		}
+		if err := s.watcher.Start(); err != nil {
+			return err
+		}
+		s.lifeline = lifeline{pipe}
+		if again, err := s.answers(before); !again {
+			return err
+		}
+		if err := errors.Join(s.lifeline.Close(), s.watcher.Wait()); err != nil {
+			return err
+		}
 	}
-	if err := s.watcher.Start(); err != nil {
-		return err
-	}
-	s.lifeline = lifeline{pipe}
+	return errors.New("pgtest: the memory of the killed server stays in use")
+}
+
+// tooEarly counts the starts that found the memory of a killed server.
+func (s *Server) tooEarly() int {
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return bytes.Count(log, []byte("pre-existing shared memory block"))
+}
+
+// answers waits until a server answers, or was started too early.
+func (s *Server) answers(before int) (again bool, err error) {
 	for range 600 {
 		ready := s.command(filepath.Join(s.bin, "pg_isready"), "-q", "-h", s.dir)
 		if ready.Run() == nil {
-			return nil
+			return false, nil
+		}
+		if s.tooEarly() > before {
+			return true, nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-	return fmt.Errorf("pgtest: the server does not answer: %s", log)
+	return false, fmt.Errorf("pgtest: the server does not answer: %s", log)
 }
 
 // lifeline stops a server whose directory is kept.
@@ -261,8 +308,15 @@ func (l lifeline) Close() error {
 	return l.WriteCloser.Close()
 }
 
-// processes lists those of the server, its postmaster first.
-func (s *Server) processes() ([]int, error) {
+// alive says whether a process has not ended: one that has, and that nobody has taken note of, is a zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+}
+
+// killChildren stops the server where it stands, kills the processes it has made, and lists all, its postmaster first.
+func (s *Server) killChildren() ([]int, error) {
 	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
 		return nil, err
@@ -272,17 +326,32 @@ func (s *Server) processes() ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
-	if err != nil {
+	if err := syscall.Kill(postmaster, syscall.SIGSTOP); err != nil { // it must not make another meanwhile
 		return nil, err
 	}
-	pids := []int{postmaster}
-	for _, c := range strings.Fields(string(children)) {
-		pid, err := strconv.Atoi(c)
+	for stat := ""; !strings.Contains(stat, ") T "); { // a stop is not at once
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", postmaster))
 		if err != nil {
 			return nil, err
 		}
-		pids = append(pids, pid)
+		stat = string(text)
+	}
+	pids := []int{postmaster}
+	for range 3 { // while children come and go the list is not reliable (proc(5)); dead ones stay in it until their parent looks
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(c)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(pids, pid) {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // one that has just ended is no matter
+				pids = append(pids, pid)
+			}
+		}
 	}
 	return pids, nil
 }

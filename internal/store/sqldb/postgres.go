@@ -67,9 +67,7 @@ func (db *DB) pool(most int, settings map[string]string) *sql.DB {
 	for name, value := range settings {
 		cfg.RuntimeParams[name] = value
 	}
-	if settings == nil && cfg.ValidateConnect == nil { // of several hosts, the one that takes writes
-		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
+	cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary // what a standby shows may be of before
 	pool := sql.OpenDB(connector{slots: places, Connector: stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
 		types := c.TypeMap()
 		types.TryWrapEncodePlanFuncs = append(types.TryWrapEncodePlanFuncs, boolAsInteger)
@@ -135,7 +133,7 @@ func (db *DB) makeSchema(ctx context.Context, pool *sql.DB) error {
 		return err
 	}
 	_, err = pool.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS "`+db.postgres.RuntimeParams["search_path"]+`"`)
-	if serverDuplicate(err) { // somebody else made it at the same moment
+	if IsDuplicate(err) { // somebody else made it at the same moment, which IF NOT EXISTS does not see
 		return nil
 	}
 	return err

@@ -232,3 +232,20 @@ func TestMorePoolsThanConnections(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Of several hosts the one that takes writes is used, for reading as well; a server that has become a standby is not.
+func TestStandbysAreNotUsed(t *testing.T) {
+	first, second := pgtest.Start(t), pgtest.Start(t)
+	first.Standby(t)
+	db := open(t, pgtest.Either(first, second, "words"), words)
+	if err := add(t.Context(), db, "a", 1); err != nil || count(t, db) != 1 {
+		t.Errorf("%v, %d rows", err, count(t, db))
+	}
+	second.Standby(t)
+	if err := add(t.Context(), db, "b", 1); !sqldb.OutOfOrder(err) {
+		t.Errorf("two standbys: %v", err)
+	}
+	if _, err := sqldb.OpenAsIs(first.URL("words")); fault.Of(err) != fault.Unavailable {
+		t.Errorf("a standby was opened: %v", err)
+	}
+}
