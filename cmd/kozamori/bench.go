@@ -41,6 +41,8 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 	flags.BoolVar(&l.NoLog, "no-log", false, "without the Merkle log, to compare")
 	mix := flags.String("mix", "send", "kinds of transfers: "+strings.Join(bench.Kinds, ","))
 	seconds := flags.Int("seconds", 10, "how long to measure, and how long the ceiling")
+	flags.Int64Var(&l.Upto, "transfers", 0, "how many transfers, instead of --seconds")
+	compare := flags.String("compare", "", "five runs each of the plain measurement and one that is hot, has limits, no-log, or a million accounts")
 	asJSON := flags.Bool("json", false, "print one line of JSON")
 	profile := flags.String("cpuprofile", "", "file for a CPU profile (go tool pprof)")
 	if asked, err := parse(flags, args, stdout); asked || err != nil {
@@ -52,6 +54,9 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 		if !slices.Contains(bench.Kinds, kind) {
 			return fmt.Errorf("--mix: %q is none of %s", kind, strings.Join(bench.Kinds, ", "))
 		}
+	}
+	if _, ok := bench.Comparisons[*compare]; *compare != "" && !ok {
+		return fmt.Errorf("--compare: %q is none of accounts, hot, limits, no-log", *compare)
 	}
 	if l.Clients < 1 || l.Accounts < 2 || *seconds < 1 {
 		return errors.New("--clients and --seconds must be at least 1, --accounts at least 2")
@@ -69,6 +74,14 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 	}
+	if *compare != "" {
+		c, err := l.Compare(ctx, *compare)
+		if err != nil || *asJSON {
+			return errors.Join(err, json.NewEncoder(stdout).Encode(c))
+		}
+		_, err = fmt.Fprintf(stdout, "medians of five: plain %.0f transfers a second, %s %.0f: %.2f of it\n", c.Plain, c.What, c.With, c.Ratio)
+		return err
+	}
 	rep, err := l.Run(ctx)
 	if err != nil {
 		return err
@@ -79,10 +92,11 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 	_, err = fmt.Fprintf(stdout, `%s, %d clients, %d accounts, mix %s%s
   %.0f transfers a second; the ceiling here is %.0f: %.2f of it
   p50 %d µs, p99 %d µs, p99.9 %d µs; %.1f transfers a commit
-  %.0f bytes a transfer on disk, %.1f µs of CPU, %d MiB of memory at most
+  %.0f bytes a transfer on disk, %.1f µs of CPU, %d MiB of memory at most; %.0f ms to open it again and move a yen%s
 `, rep.Store, rep.Clients, rep.Accounts, rep.Mix, map[bool]string{true: ", to one merchant"}[rep.Hot],
 		rep.TransfersPerSecond, rep.CeilingPerSecond, rep.Ratio, rep.P50, rep.P99, rep.P999, rep.PerCommit,
-		rep.BytesPerTransfer, rep.CPUPerTransfer, rep.MaxRSS>>20)
+		rep.BytesPerTransfer, rep.CPUPerTransfer, rep.MaxRSS>>20, float64(rep.Startup)/1000,
+		map[bool]string{true: fmt.Sprintf("\n  the disk alone syncs a page in %d µs", rep.FsyncP50)}[rep.FsyncP50 > 0])
 	return err
 }
 

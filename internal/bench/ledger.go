@@ -34,6 +34,7 @@ type Ledger struct {
 	NoLog    bool          // without the Merkle log, to know what that costs
 	Mix      []string      // of Kinds, each as often as it stands there
 	For      time.Duration // of measuring
+	Upto     int64         // transfers after which it ends, however long it takes; 0 for no number
 }
 
 // Kinds of transfers.
@@ -61,6 +62,8 @@ type Report struct {
 	BytesPerTransfer   float64 `json:"bytes_per_transfer"`
 	CPUPerTransfer     float64 `json:"cpu_us_per_transfer"`
 	MaxRSS             int64   `json:"max_rss_bytes"`
+	FsyncP50           int64   `json:"fsync_p50_us,omitempty"` // of the disk alone: 4 KiB overwritten and synced (SQLite only)
+	Startup            int64   `json:"startup_us"`             // from opening the tables, as they are in the end, to the first transfer
 }
 
 // run is a measurement under way.
@@ -111,7 +114,34 @@ func (l Ledger) Run(ctx context.Context) (rep Report, err error) {
 	if err := r.open(ctx); err != nil {
 		return rep, err
 	}
-	return r.measure(ctx)
+	if rep, err = r.measure(ctx); err != nil {
+		return rep, err
+	}
+	if rep.Startup, err = r.startup(ctx, place); err != nil || sqldb.IsPostgres(place) {
+		return rep, err
+	}
+	rep.FsyncP50, err = fsync(l.Dir)
+	return rep, err
+}
+
+// startup opens the tables again, beside those that are open, as a process that starts, and moves a yen.
+func (r *run) startup(ctx context.Context, place string) (us int64, err error) {
+	start := time.Now()
+	db, err := sqldb.OpenAsIs(place, ledgersql.Migrations())
+	if err != nil {
+		return 0, err
+	}
+	l := ledger.New(ledgersql.New(db, nil), ledger.Options{})
+	defer func() {
+		l.Close()
+		err = errors.Join(err, db.Close())
+	}()
+	m := ledger.Move{ID: "startup", Kind: "send", Legs: []ledger.Leg{{Debit: person(0), Credit: person(1), Amount: 1}}}
+	res, err := l.Submit(ctx, ledger.Request{At: r.now, Do: m})
+	if err == nil && !res.OK() {
+		err = fmt.Errorf("bench: the first transfer: %+v", res)
+	}
+	return time.Since(start).Microseconds(), err
 }
 
 // The accounts of a run: people, shops (one, where it is hot), the bank's side that funds everybody.
@@ -220,7 +250,7 @@ func (r *run) clients(ctx context.Context, end time.Time) ([]uint32, error) {
 			rng := rand.New(rand.NewPCG(1, uint64(c)))
 			for {
 				start := time.Now()
-				if start.After(end) || ctx.Err() != nil {
+				if r.over(start, end) || ctx.Err() != nil {
 					return
 				}
 				if err := r.one(ctx, rng); err != nil {
@@ -233,6 +263,14 @@ func (r *run) clients(ctx context.Context, end time.Time) ([]uint32, error) {
 	}
 	wg.Wait()
 	return slices.Concat(took...), errors.Join(append(failed, ctx.Err())...)
+}
+
+// over says whether no more transfers are asked for.
+func (r *run) over(now, end time.Time) bool {
+	if r.Upto > 0 {
+		return r.serial.Load() >= r.Upto
+	}
+	return now.After(end)
 }
 
 // one asks for one transfer of the mix. A hold is posted at once, and both together are one transfer.

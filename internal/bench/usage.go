@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"errors"
+	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,4 +24,27 @@ func maxRSS() int64 {
 		return 0
 	}
 	return int64(u.Maxrss) * 1024 // the kernel counts in KiB
+}
+
+// fsync is how long the disk of a folder takes to overwrite and sync one page, in the middle of many.
+func fsync(dir string) (us int64, err error) {
+	f, err := os.CreateTemp(dir, "fsync-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	page := make([]byte, 4096)
+	took := make([]uint32, 0, 300)
+	for range cap(took) {
+		start := time.Now()
+		if _, err := f.WriteAt(page, 0); err != nil {
+			return 0, err
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			return 0, err
+		}
+		took = append(took, uint32(time.Since(start).Microseconds()))
+	}
+	slices.Sort(took)
+	return at(took, 0.5), nil
 }

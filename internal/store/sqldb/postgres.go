@@ -193,6 +193,12 @@ var statesOutOfOrder = map[string]bool{
 	"55P03": true, // lock not available in time
 }
 
+// serverTakesNoText says whether a text was refused for the bytes it holds.
+func serverTakesNoText(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "22021"
+}
+
 // serverDuplicate is IsDuplicate for PostgreSQL.
 func serverDuplicate(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)

@@ -28,8 +28,9 @@ func Moment(us int64) time.Time {
 // Row is a row to read from.
 type Row interface{ Scan(into ...any) error }
 
-// ReadErr gives a failing read its kind: fault.NotFound where there is no such row, otherwise fault.Unavailable. A
-// *fault.Error, of a row that could not be understood, stays as it is.
+// ReadErr gives a failing read its kind: fault.NotFound where there is no such row, fault.Invalid where it was asked with a
+// text that PostgreSQL takes from nobody (a zero byte), otherwise fault.Unavailable. A *fault.Error, of a row that could
+// not be understood, stays as it is.
 func ReadErr(op string, err error) error {
 	switch {
 	case err == nil:
@@ -39,6 +40,9 @@ func ReadErr(op string, err error) error {
 	}
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
+	}
+	if serverTakesNoText(err) {
+		return fault.New(fault.Invalid, op, err)
 	}
 	return fault.New(fault.Unavailable, op, err)
 }
