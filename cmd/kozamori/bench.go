@@ -18,15 +18,24 @@ import (
 
 // runBench measures. Its first argument says what.
 func runBench(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) > 0 && args[0] == "ledger" {
-		return benchLedger(ctx, args[1:], stdout)
+	if len(args) > 0 {
+		switch args[0] {
+		case "ledger":
+			return benchLedger(ctx, args[1:], stdout)
+		case "http":
+			return benchHTTP(ctx, args[1:], stdout)
+		}
 	}
 	flags := flag.NewFlagSet("kozamori bench", flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprintln(flags.Output(), "usage: kozamori bench ledger [--help]") }
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), `kozamori bench ledger [--help]   the ledger in process
+kozamori bench http [--help]     a bank's program over HTTP
+`)
+	}
 	if asked, err := parse(flags, args, stdout); asked || err != nil {
 		return err
 	}
-	return errors.New("what shall be measured? See kozamori bench --help")
+	return errors.New("what is to be measured? See kozamori bench --help")
 }
 
 func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err error) {

@@ -223,9 +223,11 @@ func (b *bankBooks) checkCash(f *finder) {
 			from, to = "cash", "deposit"
 		case "closing", "cash_out":
 			from, to = "deposit", "cash"
+		case "transfer":
+			from, to = "deposit", "deposit"
 		}
 		if len(t.legs) != 1 || t.hold || b.accounts[t.legs[0].debit].kind != from || b.accounts[t.legs[0].credit].kind != to || from == "" {
-			f.add(journalTable, t.key(), "a kind of transfer that a bank makes", "cash, a debit, a reversal or a settlement", t)
+			f.add(journalTable, t.key(), "a kind of transfer that a bank makes", "cash, a transfer between deposits, a debit, a reversal or a settlement", t)
 		}
 	}
 }

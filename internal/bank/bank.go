@@ -73,11 +73,12 @@ type Sealer interface {
 	Open(sealed []byte, label string) ([]byte, error)
 }
 
-// Deps are what a bank is made of. All are needed.
+// Deps are what a bank is made of. All but Channels are needed.
 type Deps struct {
 	Profile  Profile
 	Policy   Policy
 	Services map[id.Service]Service
+	Channels []ChannelSystem // the bank's own; none is a bank without them
 	Keys     Keys
 	Store    Store
 	Core     Core

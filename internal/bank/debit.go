@@ -26,6 +26,7 @@ const (
 	MoveClosing  = "closing" // of an account: what is left is paid out
 	MoveCashIn   = "cash_in"
 	MoveCashOut  = "cash_out"
+	MoveTransfer = "transfer" // between deposit accounts, by one of the bank's own systems
 )
 
 // Debit is what became of one charge at the bank: unseen → booked | refused | never; booked → reversed.

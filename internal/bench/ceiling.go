@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -121,6 +122,15 @@ func size(ctx context.Context, db *sqldb.DB) (bytes int64, err error) {
 	}
 	err = db.Read().QueryRowContext(ctx, query).Scan(&bytes)
 	return bytes, err
+}
+
+// Drop removes the schema of a place on a PostgreSQL server, which must be a bench's.
+func Drop(ctx context.Context, place string) error {
+	db, err := sqldb.Open(place)
+	if err != nil {
+		return err
+	}
+	return errors.Join(drop(ctx, db), db.Close())
 }
 
 // drop removes the schema of a run; a file is the caller's.

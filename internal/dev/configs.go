@@ -80,6 +80,11 @@ name_ja = {{q .Name.JA}}
 name_en = {{q .Name.EN}}
 issuer = {{q ($.Issuer .)}}
 help_line = "0120-000-000"
+
+[[bank.channel]]
+id = "counter"
+key_hash = {{q ($.ChannelHash .)}}
+may = ["transfers", "cash", "accounts"]
 {{end}}`
 
 	walletConfig = `# Written by kozamori dev.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kozamori/kozamori/internal/store/pgtest"
+	"github.com/kozamori/kozamori/internal/wire"
 )
 
 // free finds as many free ports in a row as dev needs.
@@ -102,6 +103,7 @@ func TestDataAndClockSurviveARestart(t *testing.T) {
 		return screen.Balance
 	}
 	before := balance(info)
+	channelFinds(t, info, person)
 	stop()
 
 	info, stop = running(t, o)
@@ -124,6 +126,26 @@ func TestDataAndClockSurviveARestart(t *testing.T) {
 	defer stop()
 	if call(t, "GET", info.URL+"api/clock", "", &clock); clock.Ahead != 0 || len(info.People) != len(samplePeople) {
 		t.Errorf("after --reset the clock is %d s ahead, and there are %d people", clock.Ahead, len(info.People))
+	}
+}
+
+// channelFinds asks a bank for a person's account as one of the bank's own systems.
+func channelFinds(t *testing.T, i Info, p Person) {
+	t.Helper()
+	url := fmt.Sprintf("%s/channel/v1/accounts?branch=%s&kind=ordinary&number=%s", i.Banks[p.Bank], p.Branch, p.Number)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+i.Channels[p.Bank])
+	resp, err := (&http.Client{Transport: wire.LocalhostTransport()}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var found struct{ Balance int64 }
+	if err := json.NewDecoder(resp.Body).Decode(&found); err != nil || resp.StatusCode != http.StatusOK || found.Balance != int64(p.Opening) {
+		t.Errorf("the counter of %s: %d %+v %v", p.Bank, resp.StatusCode, found, err)
 	}
 }
 

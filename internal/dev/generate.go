@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/kozamori/kozamori/internal/clock"
+	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/keyfile"
 	"github.com/kozamori/kozamori/internal/server/bankd"
 	"github.com/kozamori/kozamori/internal/server/walletd"
@@ -25,13 +26,14 @@ import (
 
 // secrets are what dev made up for this directory. The file lies among the keys, because it is one.
 type secrets struct {
-	PortBase      int               `json:"port_base"`
-	Postgres      string            `json:"postgres,omitempty"` // the URL of a database in place of files
-	StaffName     string            `json:"staff_name"`
-	StaffPassword map[string]string `json:"staff_password"` // by role
-	ShopKey       map[string]string `json:"shop_key"`       // by shop
-	SMS           map[string]string `json:"sms"`            // bearer secrets, by sender
-	SMSReport     string            `json:"sms_report"`
+	PortBase      int                `json:"port_base"`
+	Postgres      string             `json:"postgres,omitempty"` // the URL of a database in place of files
+	StaffName     string             `json:"staff_name"`
+	StaffPassword map[string]string  `json:"staff_password"` // by role
+	ShopKey       map[string]string  `json:"shop_key"`       // by shop
+	ChannelKey    map[id.Bank]string `json:"channel_key"`    // by bank
+	SMS           map[string]string  `json:"sms"`            // bearer secrets, by sender
+	SMSReport     string             `json:"sms_report"`
 }
 
 // shops are the shops of dev: one sells lunch, the other gift cards.
@@ -101,18 +103,28 @@ func loadSecrets(l layout, ports Ports, postgres string) (secrets, error) {
 		if s.Postgres != postgres {
 			return s, fmt.Errorf("%s was made for another --postgres; use that, another --dir, or --reset", l.root)
 		}
+		if len(s.ChannelKey) == 0 {
+			return s, fmt.Errorf("%s was made by an older dev; use another --dir, or --reset", l.root)
+		}
 		return s, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
 	s = secrets{PortBase: ports.Base, Postgres: postgres, StaffName: "staff", StaffPassword: map[string]string{}, ShopKey: map[string]string{},
-		SMS: map[string]string{}, SMSReport: random(16)}
+		ChannelKey: map[id.Bank]string{}, SMS: map[string]string{}, SMSReport: random(16)}
 	for _, role := range []string{"hub", "maru", "sora"} {
 		s.StaffPassword[role] = random(6)
 	}
 	for _, shop := range shops {
 		s.ShopKey[shop.ID] = random(16)
+	}
+	banks, err := tenants()
+	if err != nil {
+		return s, err
+	}
+	for _, b := range banks {
+		s.ChannelKey[b.Code] = random(16)
 	}
 	for _, who := range senders() {
 		s.SMS[who] = random(16)
@@ -235,6 +247,9 @@ func (v view) Address(n int) string     { return v.P.address(n) }
 func (v view) Public(who string) string { return v.L.public(who) }
 func (v view) Data(role string) string  { return v.L.data(role) }
 func (v view) Keys(role string) string  { return v.L.keys(role) }
+
+// ChannelHash is the hash of the key of a bank's channel.
+func (v view) ChannelHash(t tenant) string { return wire.Hash(v.S.ChannelKey[t.Code]) }
 
 // Store is the line that puts a role's tables into a schema, where they are in no file.
 func (v view) Store(role string) string {

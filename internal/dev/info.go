@@ -10,20 +10,21 @@ import (
 
 // Info is what `kozamori dev --json` prints when all is ready, and /api/info answers.
 type Info struct {
-	URL     string                 `json:"url"` // the start page
-	Wallets map[id.Service]string  `json:"wallets"`
-	Banks   map[id.Bank]string     `json:"banks"`
-	Hub     string                 `json:"hub"`
-	Inbox   string                 `json:"inbox"`
-	ATM     string                 `json:"atm"`
-	Clock   string                 `json:"clock"`
-	Till    map[id.Service]string  `json:"till"`
-	Audit   string                 `json:"audit"`
-	Dir     string                 `json:"dir"`
-	Staff   map[string]Credentials `json:"staff"` // by role: "hub", "maru", "sora"
-	Shops   map[string]string      `json:"shops"` // API keys, by shop
-	People  []Person               `json:"people"`
-	ReadyMs int64                  `json:"ready_ms"` // from the start of the program; 0 while it is starting
+	URL      string                 `json:"url"` // the start page
+	Wallets  map[id.Service]string  `json:"wallets"`
+	Banks    map[id.Bank]string     `json:"banks"`
+	Hub      string                 `json:"hub"`
+	Inbox    string                 `json:"inbox"`
+	ATM      string                 `json:"atm"`
+	Clock    string                 `json:"clock"`
+	Till     map[id.Service]string  `json:"till"`
+	Audit    string                 `json:"audit"`
+	Dir      string                 `json:"dir"`
+	Staff    map[string]Credentials `json:"staff"`    // by role: "hub", "maru", "sora"
+	Shops    map[string]string      `json:"shops"`    // API keys, by shop
+	Channels map[id.Bank]string     `json:"channels"` // API keys of the banks' own systems
+	People   []Person               `json:"people"`
+	ReadyMs  int64                  `json:"ready_ms"` // from the start of the program; 0 while it is starting
 }
 
 // Credentials are a staff member's. They open nothing outside this machine.
@@ -36,7 +37,7 @@ func (w *world) info() Info {
 	home := w.ports.url("localhost", portStart)
 	i := Info{URL: home + "/", Hub: w.ports.url("hub.localhost", portHub), Inbox: home + "/inbox", ATM: home + "/atm",
 		Clock: home + "/clock", Audit: home + "/audit", Dir: w.l.root, Wallets: map[id.Service]string{}, Banks: map[id.Bank]string{},
-		Till: map[id.Service]string{}, Staff: map[string]Credentials{}, Shops: w.secrets.ShopKey, People: w.people.all()}
+		Till: map[id.Service]string{}, Staff: map[string]Credentials{}, Shops: w.secrets.ShopKey, Channels: w.secrets.ChannelKey, People: w.people.all()}
 	for _, s := range services {
 		i.Wallets[s.ID] = w.ports.url(s.Host, s.Port)
 		i.Till[s.ID] = i.Wallets[s.ID] + "/till"

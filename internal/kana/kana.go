@@ -46,6 +46,7 @@ func pairs(from, to string) map[rune]rune {
 
 var (
 	toNarrow = pairs(wideKana+"「」", narrowKana+"｢｣")
+	toWide   = pairs(narrowKana+"｢｣", wideKana+"「」")
 	toLarge  = pairs(smallKana, largeKana)
 )
 
@@ -86,6 +87,14 @@ func Katakana(s string) string {
 // voiced marks apart, "-" for the long mark. It returns ErrUnfit for any character that the alphabet
 // lacks (kanji, ヰ, ヱ, a voiced mark on a kana that takes none).
 func Narrow(s string) (string, error) {
+	if isNarrow(s) {
+		return s, nil
+	}
+	return narrow(s)
+}
+
+// narrow is Narrow for any text.
+func narrow(s string) (string, error) {
 	var b strings.Builder
 	var base rune // the kana a voiced mark would belong to
 	for _, r := range norm.NFD.String(Katakana(s)) {
@@ -114,6 +123,23 @@ func Narrow(s string) (string, error) {
 		b.WriteRune(out)
 	}
 	return b.String(), nil
+}
+
+// isNarrow says that a text is what Narrow would write, at a glance: programs send what they have from passbooks and
+// files, and normalizing costs a hundred times as much.
+func isNarrow(s string) bool {
+	var before rune
+	for _, r := range s {
+		switch {
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(symbols, r), toWide[r] != 0:
+		case r == 'ﾞ' && strings.ContainsRune(takeVoiced, toWide[before]):
+		case r == 'ﾟ' && strings.ContainsRune(takeSemi, toWide[before]):
+		default:
+			return false
+		}
+		before = r
+	}
+	return true
 }
 
 // Narration is Narrow for a passbook line: at most NarrationWidth cells and not blank.

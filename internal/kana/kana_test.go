@@ -92,8 +92,14 @@ type reporter interface{ Fatalf(string, ...any) }
 // checkNarrow states what holds for every text that Narrow accepts.
 func checkNarrow(t reporter, s string) {
 	n, err := Narrow(s)
+	if slow, slowErr := narrow(s); slow != n || (slowErr == nil) != (err == nil) {
+		t.Fatalf("Narrow(%q) = %q at a glance, %q on a close look", s, n, slow)
+	}
 	if err != nil {
 		return
+	}
+	if !isNarrow(n) {
+		t.Fatalf("Narrow(%q) = %q is not narrow at a glance", s, n)
 	}
 	for _, r := range n {
 		if !strings.ContainsRune(narrowKana+"ﾞﾟ｢｣"+symbols, r) && !(r >= 'A' && r <= 'Z') && !(r >= '0' && r <= '9') {

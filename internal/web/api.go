@@ -3,8 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -50,7 +48,7 @@ func Register[I, O any](api huma.API, op huma.Operation, handle func(context.Con
 		out, err := handle(ctx, in)
 		if err != nil {
 			observe.Failed(ctx, err)
-			return nil, problemOf(ctx, err)
+			return nil, ProblemOf(ctx, err)
 		}
 		return out, nil
 	})
@@ -74,7 +72,7 @@ func ourProblem(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := problemOf(ctx.Context(), &fault.Error{Kind: kindOf(e.Status), Op: "web.api"})
+	p := ProblemOf(ctx.Context(), &fault.Error{Kind: kindOf(e.Status), Op: "web.api"})
 	if p.Status = e.Status; e.Status == http.StatusUnprocessableEntity { // huma's word for malformed; ours is 400
 		p.Status = http.StatusBadRequest
 		ctx.SetHeader(malformed, "1")
@@ -127,7 +125,7 @@ func (m strictMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.
 			h(w, r)
 			return
 		}
-		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		b, err := readBody(w, r)
 		if err != nil {
 			Problem(w, r, badBody("読み取れません。大きすぎる可能性があります。", "The body could not be read; it may be too large.", err))
 			return
@@ -149,60 +147,15 @@ func badBody(ja, en string, err error) error {
 	return &fault.Error{Kind: fault.Invalid, Op: "web.body", Err: err, Public: fault.Text{JA: ja, EN: en}}
 }
 
-// distinctKeys reads one JSON value and refuses a key that stands twice in one object, which parsers
-// read in different ways, and anything after the value.
-func distinctKeys(b []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := distinctValue(dec, 0); err != nil {
-		return err
+// readBody reads all of a body, at most maxBody of it. How long a client says it is saves growing, up to roomFor.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(r.ContentLength, roomFor)) + bytes.MinRead) // which ReadFrom wants free before it has seen the end
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return nil
+	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
+	return b.Bytes(), err
 }
 
-// How deep a body may nest, and how many keys one object of it may have.
-const (
-	maxDepth = 32
-	maxKeys  = 1000
-)
-
-func distinctValue(dec *json.Decoder, depth int) error {
-	tok, err := dec.Token()
-	if err != nil {
-		return err
-	}
-	open, ok := tok.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxDepth {
-		return errors.New("nested too deep")
-	}
-	var keys map[string]bool // a list would cost the square of an object's keys, before anybody has said who asks
-	for dec.More() {
-		if open == '{' {
-			tok, err := dec.Token()
-			if err != nil {
-				return err
-			}
-			key, _ := tok.(string)
-			if keys[key] {
-				return errors.New("duplicate key")
-			}
-			if keys == nil {
-				keys = map[string]bool{}
-			}
-			if keys[key] = true; len(keys) > maxKeys {
-				return errors.New("too many keys")
-			}
-		}
-		if err := distinctValue(dec, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = dec.Token()
-	return err
-}
+// roomFor is how much is set aside for a body of which nothing has come yet.
+const roomFor = 32 << 10

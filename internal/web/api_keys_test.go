@@ -1,7 +1,11 @@
 package web
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -69,4 +73,56 @@ func TestBodiesAreBoundedInside(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// keysByToken is distinctKeys in the words of encoding/json: it reads one JSON value and refuses a key that stands twice in one object, which parsers
+// read in different ways, and anything after the value.
+func keysByToken(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := valueByToken(dec, 0); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+func valueByToken(dec *json.Decoder, depth int) error {
+	tok, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := tok.(json.Delim)
+	if !ok {
+		return nil
+	}
+	if depth == maxDepth {
+		return errors.New("nested too deep")
+	}
+	var keys map[string]bool // a list would cost the square of an object's keys, before anybody has said who asks
+	for dec.More() {
+		if open == '{' {
+			tok, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			key, _ := tok.(string)
+			if keys[key] {
+				return errors.New("duplicate key")
+			}
+			if keys == nil {
+				keys = map[string]bool{}
+			}
+			if keys[key] = true; len(keys) > maxKeys {
+				return errors.New("too many keys")
+			}
+		}
+		if err := valueByToken(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token()
+	return err
 }

@@ -130,12 +130,18 @@ func TestDescriptionAndReference(t *testing.T) {
 
 // distinctKeys takes exactly what encoding/json takes, less the bodies with a key twice.
 func FuzzDistinctKeys(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":{"a":1}}`, `{"a":1,"a":2}`, `[{"a":1},{"a":2}]`, `{"a":1,"\u0061":2}`, `1 2`, `"x`} {
+	for _, s := range []string{`{}`, `{"a":{"a":1}}`, `{"a":1,"a":2}`, `[{"a":1},{"a":2}]`, `{"a":1,"\u0061":2}`, `1 2`, `"x`, ` [ ] `, `[1,]`, `{"a" : -0.5e+3 }`, `01`,
+		`-`, `1.`, `1e`, `"\q"`, `"\u12g4"`, `{"\ud800":1,"\ud801":2}`, "{\"\xff\":1,\"\xfe\":2}", "\"\x01\"", `tru`, `nullx`, `{"a"}`, `{,}`, `{"a":1`, "\ufeff{}",
+		`{"k1":1,"k2":1,"k3":1,"k4":1,"k5":1,"k6":1,"k7":1,"k8":1,"k9":1,"k1":1}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if distinctKeys([]byte(s)) == nil && !json.Valid([]byte(s)) {
+		err := distinctKeys([]byte(s))
+		if err == nil && !json.Valid([]byte(s)) {
 			t.Fatalf("%q was taken", s)
+		}
+		if slow := keysByToken([]byte(s)); json.Valid([]byte(s)) && (err == nil) != (slow == nil) {
+			t.Fatalf("%q: %v, token by token %v", s, err, slow)
 		}
 	})
 }

@@ -96,7 +96,8 @@ func (p *ProblemBody) GetStatus() int { return p.Status }
 // ContentType is that of RFC 9457.
 func (p *ProblemBody) ContentType(string) string { return "application/problem+json" }
 
-func problemOf(ctx context.Context, err error) *ProblemBody {
+// ProblemOf is an error as programs read it: its kind, rule and public words, and the number of the request of ctx.
+func ProblemOf(ctx context.Context, err error) *ProblemBody {
 	text := fault.PublicOf(err)
 	kind := fault.Of(err)
 	return &ProblemBody{
@@ -108,7 +109,7 @@ func problemOf(ctx context.Context, err error) *ProblemBody {
 // Problem answers a program with an error as application/problem+json, and notes it on the log line.
 func Problem(w http.ResponseWriter, r *http.Request, err error) {
 	observe.Failed(r.Context(), err)
-	writeProblem(w, problemOf(r.Context(), err))
+	writeProblem(w, ProblemOf(r.Context(), err))
 }
 
 func writeProblem(w http.ResponseWriter, p *ProblemBody) {

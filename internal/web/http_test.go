@@ -78,6 +78,20 @@ func post(path, form string, cookies ...*http.Cookie) *http.Request {
 	return r
 }
 
+// An answer to a program is nothing that a browser could show, frame, keep or hand to another site.
+func TestHeadersOfAnAPI(t *testing.T) {
+	h, _ := app(t, &strings.Builder{})
+	resp := ask(h, httptest.NewRequest("GET", "/v1/nothing", nil))
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff",
+		"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store", "Content-Type": "application/problem+json",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestHeadersOfAPage(t *testing.T) {
 	h, _ := app(t, &strings.Builder{})
 	resp := ask(h, httptest.NewRequest("GET", "/form", nil))

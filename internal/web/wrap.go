@@ -24,17 +24,20 @@ func (s *Site) Wrap(mux *http.ServeMux, sessions *scs.SessionManager) http.Handl
 		}
 		pages = sessions.LoadAndSave(pages)
 	}
-	pages = chooseLanguage(s.guard(s.bounded(pages)), s.o.HTTPS)
-	return headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	pages = headers(chooseLanguage(s.guard(s.bounded(pages)), s.o.HTTPS), s.o.HTTPS)
+	assets, reference, api := headers(s.assets, s.o.HTTPS), headers(routes, s.o.HTTPS), plainHeaders(routes, s.o.HTTPS)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, staticPrefix):
-			s.assets.ServeHTTP(w, r)
+			assets.ServeHTTP(w, r)
+		case s.isAPI(r) && strings.HasPrefix(r.URL.Path, referencePrefix):
+			reference.ServeHTTP(w, r)
 		case s.isAPI(r):
-			routes.ServeHTTP(w, r)
+			api.ServeHTTP(w, r)
 		default:
 			pages.ServeHTTP(w, r)
 		}
-	}), s.o.HTTPS)
+	})
 }
 
 // bounded lets pages be sent plain forms of at most MaxForm. A multipart one is refused before anybody parses it: the
@@ -93,7 +96,7 @@ func (s *Site) fallback(mux *http.ServeMux) http.Handler {
 		}
 		observe.Failed(r.Context(), err)
 		if s.isAPI(r) {
-			p := problemOf(r.Context(), err)
+			p := ProblemOf(r.Context(), err)
 			p.Status, p.Title = status, heading(status).EN
 			writeProblem(w, p)
 			return

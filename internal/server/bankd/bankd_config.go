@@ -1,9 +1,12 @@
 package bankd
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,12 +74,20 @@ type ATMConfig struct {
 
 // BankConfig is one bank.
 type BankConfig struct {
-	Code     string        `toml:"code"`
-	NameJA   string        `toml:"name_ja"`
-	NameEN   string        `toml:"name_en"`
-	Issuer   string        `toml:"issuer"` // its URL: host of its pages and passkeys
-	HelpLine string        `toml:"help_line"`
-	Policy   *PolicyConfig `toml:"policy"`
+	Code     string          `toml:"code"`
+	NameJA   string          `toml:"name_ja"`
+	NameEN   string          `toml:"name_en"`
+	Issuer   string          `toml:"issuer"` // its URL: host of its pages and passkeys
+	HelpLine string          `toml:"help_line"`
+	Policy   *PolicyConfig   `toml:"policy"`
+	Channels []ChannelConfig `toml:"channel"`
+}
+
+// ChannelConfig registers one of a bank's own other systems that post to its deposit accounts.
+type ChannelConfig struct {
+	ID      string   `toml:"id"`
+	KeyHash string   `toml:"key_hash"` // base64url SHA-256 of its API key
+	May     []string `toml:"may"`      // "transfers", "cash", "accounts"
 }
 
 // PolicyConfig is bank.Policy in a file; what is left out is the default. A setting under a compiled floor is
@@ -267,7 +278,49 @@ func (c *Config) checkBanks(p *config.Problems) {
 			_, err := b.Policy.policy()
 			p.Join(at+" [bank.policy]", err)
 		}
+		checkChannels(p, at, b.Channels)
 	}
+}
+
+// maxChannel bounds a channel's id, which stands before each of its transfers' ids in the ledger.
+const maxChannel = 40
+
+func checkChannels(p *config.Problems, where string, channels []ChannelConfig) {
+	ids, keys := map[string]bool{}, map[string]bool{}
+	for i, c := range channels {
+		at := fmt.Sprintf("%s [[bank.channel]] %d, %q:", where, i+1, c.ID)
+		p.Word(at+" id", c.ID)
+		if ids[c.ID] || len(c.ID) > maxChannel {
+			p.Add(at+" id", "each needs one of its own, of at most %d letters", maxChannel)
+		}
+		if hash, err := base64.RawURLEncoding.DecodeString(c.KeyHash); err != nil || len(hash) != sha256.Size {
+			p.Add(at+" key_hash", "want the SHA-256 of the channel's key in base64url, 43 letters")
+		}
+		if keys[c.KeyHash] {
+			p.Add(at+" key_hash", "another channel has the same key")
+		}
+		if len(c.May) == 0 {
+			p.Add(at+" may", "at least one right is needed")
+		}
+		for _, right := range c.May {
+			if !slices.Contains(bank.ChannelRights, bank.ChannelRight(right)) {
+				p.Add(at+" may", "%q is none of transfers, cash, accounts", right)
+			}
+		}
+		ids[c.ID], keys[c.KeyHash] = true, true
+	}
+}
+
+// channels are a bank's own systems as its rules know them.
+func (b BankConfig) channels() (all []bank.ChannelSystem) {
+	for _, c := range b.Channels {
+		s := bank.ChannelSystem{ID: c.ID, KeyHash: c.KeyHash}
+		for _, right := range c.May {
+			s.May = append(s.May, bank.ChannelRight(right))
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 func (c *Config) checkATMs(p *config.Problems) {

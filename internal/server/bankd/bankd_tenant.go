@@ -205,7 +205,7 @@ func (s *Server) openTenant(ctx context.Context, c BankConfig, reg registers, si
 	}
 	t.bank, err = bank.New(bank.Deps{
 		Profile: bank.Profile{Code: id.Bank(c.Code), Issuer: id.Issuer(c.Issuer), Name: c.name(), RPID: u.Hostname(), HelpLine: c.HelpLine},
-		Policy:  policy, Services: reg.services, Keys: x.keys, Store: t.store, Core: t.ledger, Books: t.store.Books(),
+		Policy:  policy, Services: reg.services, Channels: c.channels(), Keys: x.keys, Store: t.store, Core: t.ledger, Books: t.store.Books(),
 		PIN: pins, Sealer: x.sealer, Now: s.env.Now, Rand: s.env.Rand, Log: s.env.Log,
 	})
 	if err != nil {

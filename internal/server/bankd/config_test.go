@@ -34,6 +34,10 @@ func TestConfigurationMistakes(t *testing.T) {
 		"a moved clock outside dev": {"dev = false", "dev = false\nclock_file = \"x\"", "clock_file: is for dev = true only"},
 		"no TLS on the outside":     {`listen = "127.0.0.1:8443"` + "\n# Cert", `listen = "0.0.0.0:8443"` + "\n# Cert", "[server] listen = "},
 		"dev outside":               {"dev = false", "dev = true", "dev: true is for this machine only"},
+		"a channel's key itself":    {`key_hash = "3q2`, `key_hash = "x3q2`, `[[bank]] 1, "0149": [[bank.channel]] 1, "counter": key_hash: want the SHA-256`},
+		"a channel that may what?":  {`may = ["transfers", "cash"`, `may = ["transfers", "loans"`, `[[bank.channel]] 1, "counter": may: "loans" is none of`},
+		"a channel without rights":  {`may = ["transfers", "cash", "accounts"]`, "", `[[bank.channel]] 1, "counter": may: at least one`},
+		"a channel without a name":  {`id = "counter"`, `id = "the counter"`, `[[bank.channel]] 1, "the counter": id`},
 		"no hub's keys":             {`keys = "/etc/kozamori/register/hub.json"`, "#", "[hub] keys: is needed"},
 	} {
 		text := strings.Replace(examples.Bank, c.old, c.new, 1)

@@ -143,7 +143,7 @@ func (w *world) config(dir, port string) Config {
 	}
 	for _, code := range []string{"0149", "0150"} {
 		cfg.Banks = append(cfg.Banks, BankConfig{Code: code, NameJA: map[string]string{"0149": "静岡銀行", "0150": "スルガ銀行"}[code],
-			NameEN: "Bank " + code, Issuer: "http://" + code + ".bank.localhost:" + port, HelpLine: "0120-000-" + code})
+			NameEN: "Bank " + code, Issuer: "http://" + code + ".bank.localhost:" + port, HelpLine: "0120-000-" + code, Channels: testChannels})
 		for name, use := range KeyNames() {
 			must(w.t, keyfile.Open(cfg.keys(code)).Create(name, use, true, clock.System()))
 		}

@@ -24,7 +24,7 @@ func newSite(https bool) (*web.Site, error) {
 	}
 	return web.NewSite(web.Options{Theme: web.Bank, Name: fault.Text{JA: "銀行", EN: "Bank"}, Pages: pages, Texts: texts(),
 		Nav: portalNav, SignOut: portalSignOut,
-		API: []string{"/v1/", "/par", "/token", "/jwks", "/.well-known/", "/openapi", "/gateway/"}, HTTPS: https})
+		API: []string{"/v1/", "/par", "/token", "/jwks", "/.well-known/", "/openapi", "/gateway/", channelPrefix}, HTTPS: https})
 }
 
 // texts are the words of all pages.
@@ -47,13 +47,16 @@ func (t *tenant) routes() (http.Handler, error) {
 
 	api := http.NewServeMux()
 	v1 := web.NewAPI(api, t.bank.Profile.Name.EN+" API", "1",
-		"Links, debits and statements for the hub; cards and link windows for operators of ATMs.")
+		"Links, debits and statements for the hub; cards and link windows for operators of ATMs; transfers for the bank's own systems.")
 	t.linkAPI(v1)
 	t.atmAPI(v1)
 	t.moneyAPI(v1)
 	t.gatewayAPI(v1)
-	web.Secure(v1, web.DPoP("/token", scopeOfPath), gatewayWay)
-	mux.Handle("/v1/", observe.Routed(t.guarded(api)))
+	t.channelAPI(v1)
+	web.Secure(v1, web.DPoP("/token", scopeOfPath), gatewayWay, channelWay)
+	routed := observe.Routed(api) // inside of the guards, which copy the request
+	mux.Handle("/v1/", t.guarded(routed))
+	mux.Handle(channelPrefix, t.channelled(routed))
 	for _, path := range []string{"GET /openapi.json", "GET /openapi.yaml", "GET /reference", "GET /reference/"} {
 		mux.Handle(path, api)
 	}

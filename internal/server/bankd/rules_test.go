@@ -728,7 +728,7 @@ func TestInterfaceIsDescribed(t *testing.T) {
 	w := newWorld(t)
 	p := w.browser().get(w.issuer("0149") + "/openapi.json")
 	for _, path := range []string{"/v1/activations", "/v1/aborts", "/v1/debits", "/v1/reversals", "/v1/link-changes", "/v1/statements",
-		"/v1/atm/sessions", "/v1/atm/windows", "/v1/atm/acknowledgements", "/v1/atm/cash"} {
+		"/v1/atm/sessions", "/v1/atm/windows", "/v1/atm/acknowledgements", "/v1/atm/cash", "/channel/v1/transfers", "/channel/v1/accounts"} {
 		if !strings.Contains(p.body, `"`+path+`"`) {
 			t.Errorf("%s is not described", path)
 		}
