@@ -221,6 +221,24 @@ func TestAuditAgreesWithTheLedger(t *testing.T) {
 	}
 }
 
+// Of books that are wrong everywhere a thousand things are named, and how many there are besides.
+func TestNotEverythingIsNamed(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "books.db")
+	db, err := sqldb.Open(place, ledgersql.Migrations())
+	must(t, err)
+	p := player{rng: rand.New(rand.NewPCG(1, 1)), at: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+	p.play(t, ledgersql.New(db, nil), 4_000)
+	must(t, db.Close())
+	alter(t, place, `DELETE FROM ledger_names WHERE num > 5`)
+	r, err := audit.RunBooks(t.Context(), place, clock.System)
+	must(t, err)
+	n := r.Books[0].Transfers
+	more := r.Differences[0] // "all" sorts before the tables
+	if len(r.Differences) != 1001 || more.ID != "more" || n < 1000 || r.Books[0].First == nil || r.Books[0].First.Table != "ledger_names" {
+		t.Errorf("%d differences of %d names, the first %+v, besides %+v", len(r.Differences), n, r.Books[0].First, more)
+	}
+}
+
 // The audit counts as the ledger does: the same bytes after every use, and the same sums at every moment around.
 func TestMetersAreTheSame(t *testing.T) {
 	for seed := range uint64(30) {

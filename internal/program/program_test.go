@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/kozamori/kozamori/internal/audit"
 	"github.com/kozamori/kozamori/internal/program"
 	"github.com/kozamori/kozamori/internal/store/pgtest"
 	"github.com/kozamori/kozamori/internal/wire"
@@ -202,12 +203,30 @@ func TestARoleRunsAloneInEarnest(t *testing.T) {
 				t.Errorf("a second migrate says %q", out)
 			}
 			c.rotated(role)
+			if role != "hub" {
+				c.checkpointed()
+			}
 			c.unsafe(role)
 			c.served(role)
 			c.shared(role)
 			c.elsewhere(role)
 		})
 	}
+}
+
+// checkpointed signs what the books are, and reads it with the public key; the newest key signs.
+func (c *company) checkpointed() {
+	c.done("keys rotate", "--key", "books")
+	keys := strings.Split(c.done("keys public", "--key", "books"), "\n")
+	at, err := audit.OpenCheckpoint(c.done("checkpoint"), keys[0])
+	if err != nil || !strings.HasSuffix(at.Origin, "/books") || len(keys) != 3 {
+		c.t.Errorf("%+v, %v, under %q", at, err, keys)
+	}
+	if _, err := audit.OpenCheckpoint(c.done("checkpoint"), keys[1]); err == nil {
+		c.t.Error("the old key signs")
+	}
+	c.refused("proof", "--transfer")
+	c.refused("proof", "no \"nothing\"", "--transfer", "nothing")
 }
 
 // rotated adds a key and prints both public halves.
@@ -225,7 +244,7 @@ func (c *company) rotated(role string) {
 		c.t.Errorf("%d keys after a rotation", sig)
 	}
 	c.refused("keys public", "no public half", "--key", "rows")
-	c.refused("keys public", map[bool]string{false: "one of client, dpop, sign", true: "one of client, dpop"}[role == "hub"])
+	c.refused("keys public", map[bool]string{false: "one of books, client, dpop, sign", true: "one of client, dpop"}[role == "hub"])
 	c.refused("keys rotate", "no key", "--key", "nonsense")
 	for _, permanent := range map[string][]string{"bank": {"pseudonym", "code", "pin"}, "wallet": {"marks"}}[role] {
 		c.refused("keys rotate", "permanent", "--key", permanent)
