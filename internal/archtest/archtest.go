@@ -95,7 +95,7 @@ var only = map[string]string{
 	"modernc.org/libc":   "store/faultfs",                       // C's memory and calls, to stand between SQLite and the system's files
 	"html/template":      "web server/*",
 	"net/http":           "web wire wire/* observe server server/* notify program bench lab sim journey dev cmd/*",
-	"os":                 "config keyfile program dev audit sim server/bankd store/sqldb store/pgtest store/storetest cmd/*", // bankd makes a folder for each bank, sim one for each story, sqldb private files, the audit looks what it may read, storetest kills a child of itself
+	"os":                 "config keyfile program dev audit sim bench server/bankd store/sqldb store/pgtest store/storetest cmd/*", // bench asks the disk alone, bankd makes a folder for each bank, sim one for each story, sqldb private files, the audit looks what it may read, storetest kills a child of itself
 	"os/exec":            "dev store/pgtest store/storetest cmd/*",
 	"log":                "", // log/slog, through observe
 	"math/rand":          "sim lab bench store/storetest",

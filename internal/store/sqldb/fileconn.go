@@ -11,14 +11,8 @@ import (
 	"modernc.org/sqlite/vtab"
 )
 
-// fileDriver is SQLite with sets.
-var fileDriver = func() *sqlite.Driver {
-	d := &sqlite.Driver{}
-	if err := d.RegisterModule("kozamori_sets", setsModule{}); err != nil {
-		panic(err) // a name twice
-	}
-	return d
-}()
+// withSets makes sets known to SQLite's driver, once.
+var withSets = sync.OnceValue(func() error { return vtab.RegisterModule(nil, "kozamori_sets", setsModule{}) })
 
 // fileConnector opens connections to a file.
 type fileConnector struct {
@@ -27,11 +21,15 @@ type fileConnector struct {
 }
 
 // Driver implements driver.Connector.
-func (c *fileConnector) Driver() driver.Driver { return fileDriver }
+func (c *fileConnector) Driver() driver.Driver { return &sqlite.Driver{} }
 
 // Connect implements driver.Connector.
 func (c *fileConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := fileDriver.Open(c.dsn)
+	connector, err := sqlite.NewConnector(c.dsn)
+	if err := errors.Join(err, withSets()); err != nil {
+		return nil, err
+	}
+	conn, err := connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
