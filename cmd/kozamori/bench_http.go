@@ -88,12 +88,16 @@ func (f *httpFlags) tell(stdout io.Writer, rep bench.HTTPReport) error {
 	if rep.Busy > 0 {
 		loop += fmt.Sprintf(", %d answered busy", rep.Busy)
 	}
+	server := "what the server uses is not known here"
+	if f.Usage != nil {
+		server = fmt.Sprintf("%.1f µs of the server's CPU a transfer, %d MiB of its memory at most", rep.CPUPerTransfer, rep.MaxRSS>>20)
+	}
 	_, err := fmt.Fprintf(stdout, `%s over HTTP, %d connections, %d transfers a request, %d accounts%s, %s
   %.0f transfers a second; a handler that does nothing does %.0f here: %.2f of it
   p50 %d µs, p99 %d µs, p99.9 %d µs a request
-  %.1f µs of the server's CPU a transfer, %d MiB of its memory at most
+  %s
 `, rep.Store, rep.Connections, rep.PerRequest, rep.Accounts, map[bool]string{true: ", to one of them"}[rep.Hot], loop,
-		rep.TransfersPerSecond, rep.CeilingPerSecond, rep.Ratio, rep.P50, rep.P99, rep.P999, rep.CPUPerTransfer, rep.MaxRSS>>20)
+		rep.TransfersPerSecond, rep.CeilingPerSecond, rep.Ratio, rep.P50, rep.P99, rep.P999, server)
 	return err
 }
 
