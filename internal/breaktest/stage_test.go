@@ -43,10 +43,15 @@ type stage struct {
 
 // open runs dev on a directory until the test, or all tests, end.
 func open(dir string, base int, withoutRoles bool) (*stage, error) {
+	return openOn("", dir, base, withoutRoles)
+}
+
+// openOn is open with the roles' tables in a database, unless its URL is "".
+func openOn(postgres, dir string, base int, withoutRoles bool) (*stage, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &stage{dir: dir, clock: &clock.Movable{}, line: newLine()}
 	ready, ended := make(chan dev.Info, 1), make(chan error, 1)
-	o := dev.Options{Dir: dir, PortBase: base, Clock: s.clock, WithoutRoles: withoutRoles, Started: time.Now(),
+	o := dev.Options{Dir: dir, PortBase: base, Postgres: postgres, Clock: s.clock, WithoutRoles: withoutRoles, Started: time.Now(),
 		Ready: func(i dev.Info) { ready <- i }, Line: func(role string) http.RoundTripper { return s.line.of(role) }}
 	go func() { ended <- dev.Run(ctx, o) }()
 	s.stop = sync.OnceValue(func() error {
