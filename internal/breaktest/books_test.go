@@ -3,23 +3,39 @@ package breaktest
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/kozamori/kozamori/internal/id"
 	"github.com/kozamori/kozamori/internal/money"
-	_ "github.com/kozamori/kozamori/internal/store/sqldb" // the driver
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
-// database opens a role's file for reading alone.
+// database opens a role's tables for reading alone: a file or, where its configuration names a server, a schema.
 func database(t testing.TB, dir string, parts ...string) *sql.DB {
 	t.Helper()
+	config, err := os.ReadFile(filepath.Join(dir, "config", parts[0]+".toml"))
+	must(t, err)
+	if store := storeSetting.FindSubmatch(config); store != nil {
+		url, err := strconv.Unquote(string(store[1]))
+		must(t, err)
+		place, _ := sqldb.Places(url, "", parts[0], parts[1:len(parts)-1]...)
+		db, err := sqldb.OpenToRead(place)
+		must(t, err)
+		t.Cleanup(func() { must(t, db.Close()) })
+		return db.Read()
+	}
 	path := filepath.Join(append([]string{dir, "data"}, parts...)...)
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(20000)")
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
 	return db
 }
+
+var storeSetting = regexp.MustCompile(`(?m)^store = (".*")$`)
 
 // rows reads a query of strings and numbers.
 func rows[T any](t testing.TB, db *sql.DB, scan func(*sql.Rows) (T, error), query string, args ...any) []T {
@@ -114,10 +130,10 @@ func bankBooks(t testing.TB, dir string, bank id.Bank, s id.Service) books {
 	db := database(t, dir, "bank", string(bank), "money.db")
 	return books{
 		entries: readEntries(t, db, `SELECT d.id, d.link, d.amount, CASE WHEN d.reversed_us > 0 THEN 'reversed' ELSE d.outcome END, d.rule, d.account,
-			(SELECT count(*) FROM ledger_entries e WHERE e.id = d.service || '/' || d.id AND e.act = 1) FROM debit d WHERE d.service = ?`, s),
+			(SELECT count(*) FROM ledger_entries e WHERE e.id = d.service || '/' || d.id AND e.act = 1) FROM debit d WHERE d.service = $1`, s),
 		balance: money.Yen(number(t, db, `SELECT balance - (SELECT coalesce(sum(CASE WHEN e.debit = a.num THEN -e.amount ELSE e.amount END), 0)
 			FROM ledger_entries e WHERE a.num IN (e.debit, e.credit) AND e.act = 1 AND e.kind = 'settlement')
-			FROM ledger_accounts a WHERE id = ?`, "service/"+string(s))),
+			FROM ledger_accounts a WHERE id = $1`, "service/"+string(s))),
 	}
 }
 

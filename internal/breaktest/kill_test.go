@@ -26,6 +26,7 @@ type program struct {
 	address string
 	config  string
 	log     string
+	environ []string // beside the test's own
 	kills   int
 
 	mu   sync.Mutex
@@ -60,7 +61,9 @@ func programs(t *testing.T, bin, dir string, base int) []*program {
 // migrate brings the role's databases up to date, as an operator does before a start.
 func (p *program) migrate(t *testing.T) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), p.binary, "migrate", "--config", p.config).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(t.Context(), p.binary, "migrate", "--config", p.config)
+	cmd.Env = append(os.Environ(), p.environ...)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s migrate: %v\n%s", p.name, err, out)
 	}
 }
@@ -72,6 +75,7 @@ func (p *program) start() error {
 		return err
 	}
 	cmd := exec.Command(p.binary, "serve", "--config", p.config)
+	cmd.Env = append(os.Environ(), p.environ...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = log, &said
 	if err := cmd.Start(); err != nil {

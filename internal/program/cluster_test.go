@@ -83,13 +83,23 @@ func (c *company) state(want string) {
 // A role runs as two processes with TLS, by the guide: what comes to either is answered, one stands by, and takes over
 // when the other is stopped. Who cannot reach the other for want of its certificate's signer is not ready.
 func TestARoleRunsAsTwoProcesses(t *testing.T) {
-	c := found(t, "hub", "hub.example.jp")
-	c.done("keys new")
+	for role, host := range map[string]string{"hub": "hub.example.jp", "wallet": "wallet.example.jp", "bank": "0149.bank.example.jp"} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			c := found(t, role, host)
+			c.done("keys new")
+			c.asTwo(role)
+		})
+	}
+}
+
+func (c *company) asTwo(role string) {
+	t := c.t
 	c.env = []string{"KOZAMORI_CLUSTER_ADDRESS=https://" + c.server}
 	c.refused("serve", "[cluster]: several processes of a role share a PostgreSQL database: [data] store is needed")
 	store := filepath.Join(c.dir, "etc", "store")
 	must(t, os.WriteFile(store, []byte(pgtest.URL(t)+"\n"), 0o600))
-	certificate := "KOZAMORI_CLUSTER_CA=" + filepath.Join(c.dir, "etc", "hub.crt")
+	certificate := "KOZAMORI_CLUSTER_CA=" + filepath.Join(c.dir, "etc", role+".crt")
 	env := func(more ...string) []string { return append([]string{"KOZAMORI_DATA_STORE=file:" + store}, more...) }
 	for address, want := range map[string]string{
 		"http://" + c.server: "must begin with https://", "https://0.0.0.0:1": "leads nowhere", "10.0.0.2:8443": "is no address", "https://10.0.0.2/x": "is no address",
@@ -141,7 +151,7 @@ func TestARoleRunsAsTwoProcesses(t *testing.T) {
 	d.state("200 OK ready")
 	second.stop(t)
 	for who, s := range map[string]*serving{"first": first, "second": second, "third": third} {
-		if text := s.log.String(); strings.Contains(text, "panic") || !strings.Contains(text, "ready: https://hub.example.jp") {
+		if text := s.log.String(); strings.Contains(text, "panic") || !strings.Contains(text, "ready: https://"+c.host) {
 			t.Errorf("%s: %s", who, text)
 		}
 	}
