@@ -20,8 +20,8 @@ import (
 )
 
 // Several processes of a role may share its database. One of them, the holder of the lease, opens the role; the others
-// stand by and pass requests on to it. The lease only says who should open: two processes that both believe in theirs
-// are slow and harmless, because to open the tables is to take them over (sqldb.DB.Lead).
+// stand by and pass requests on to it. The lease only says who should open: of two processes that both believe in theirs
+// the last that opened writes, because to open the tables is to take them over (sqldb.DB.Lead).
 
 // How long things take.
 const (
@@ -31,9 +31,9 @@ const (
 	answerIn  = 2 * time.Second        // the database, when asked about the lease
 )
 
-// ErrLost ends a process that was the holder of the lease and is no more: it stood still for too long. Started again
+// errLost ends a process that was the holder of the lease and is no more: it stood still for too long. Started again
 // it stands by.
-var ErrLost = errors.New("another process of the cluster has taken over, because this one was not heard of")
+var errLost = errors.New("another process of the cluster has taken over, because this one was not heard of")
 
 // member is this process among those of its role: a Server that serves the role once it leads, and passes requests on
 // until then.
@@ -148,7 +148,7 @@ func (m *member) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-m.lost:
-			return ErrLost
+			return errLost
 		}
 	})
 	return g.Wait()
@@ -157,7 +157,7 @@ func (m *member) Run(ctx context.Context) error {
 // campaign waits for the lease; false where ctx ended first.
 func (m *member) campaign(ctx context.Context) bool {
 	var w watch
-	var trouble trouble
+	var told trouble
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -170,7 +170,7 @@ func (m *member) campaign(ctx context.Context) bool {
 			m.follow(h)
 		}
 		if ctx.Err() == nil {
-			trouble.tell(m.log, err)
+			told.tell(m.log, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -230,7 +230,7 @@ func (m *member) follow(h sqldb.Holder) {
 
 // beat says that this process is there, until ctx ends or the lease is another's.
 func (m *member) beat(ctx context.Context) {
-	var trouble trouble
+	var told trouble
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
@@ -245,7 +245,7 @@ func (m *member) beat(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil {
-			trouble.tell(m.log, err)
+			told.tell(m.log, err)
 		}
 	}
 }

@@ -30,9 +30,9 @@ type lead struct {
 	lost  chan struct{} // closed once a write has met another epoch
 }
 
-// Lead makes this DB the one that writes: those that led before fail with ErrFenced from now on, also in the middle of
-// a transaction of which the server has not heard the end. It waits for a transaction that is being committed. Lead
-// before anything is read that a later write depends on. A SQLite file belongs to one process: there it does nothing.
+// Lead makes this DB the one that writes: every other that led before fails with ErrFenced from now on. It waits for a
+// transaction that has begun; one in whose middle its process stands still is ended by the server after five seconds.
+// Lead before anything is read that a later write depends on. A SQLite file belongs to one process: there it does nothing.
 func (db *DB) Lead(ctx context.Context) error {
 	if db.engine != PostgreSQL {
 		return nil
