@@ -30,6 +30,8 @@ type DB struct {
 	postgres *pgx.ConnConfig // of the server; nil for SQLite
 	sources  []Source
 	lead     lead
+
+	checkpoints *checkpointer // of a file
 }
 
 // readers bounds the pool of reading connections.
@@ -84,6 +86,7 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return &CommitError{err}
 	}
+	db.wrote()
 	return nil
 }
 
@@ -173,7 +176,9 @@ func (db *DB) Ready(ctx context.Context) error {
 }
 
 // Close waits for what runs and closes all connections.
-func (db *DB) Close() error { return errors.Join(db.readers.Close(), db.writer.Close()) }
+func (db *DB) Close() error {
+	return errors.Join(db.checkpoints.close(), db.readers.Close(), db.writer.Close())
+}
 
 // beginError says that not even a transaction could be begun: the tables are locked, closed or out of reach.
 type beginError struct{ error }

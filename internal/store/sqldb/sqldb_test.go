@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -345,4 +346,24 @@ func TestOneWriter(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
+}
+
+// However much is written, the log of a file is brought into it and begins anew: it does not grow with what was written.
+func TestLogDoesNotGrow(t *testing.T) {
+	path := oddPath(t)
+	db := open(t, path, words)
+	long := strings.Repeat("x", 100_000)
+	for n := range 2000 { // 200 MB in all
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(`INSERT INTO words (w, n) VALUES ($1, 1) ON CONFLICT (w) DO UPDATE SET n = excluded.n`, fmt.Sprint(n%50, long))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(path + "-wal")
+	if err != nil || info.Size() > 100<<20 {
+		t.Errorf("the log has %d MB, %v", info.Size()>>20, err)
+	}
 }

@@ -21,7 +21,7 @@ func openFile(path string, sources []Source) (*DB, error) {
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", err)
 	}
 	w := sql.OpenDB(&fileConnector{dsn: fileDSN(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
-		"_pragma=cache_size(-65536)", "_pragma=wal_autocheckpoint(8000)")}) // 64 MiB of pages; 32 MB of log, so that a page written often goes to the file once
+		"_pragma=cache_size(-65536)", "_pragma=wal_autocheckpoint("+longestLog+")")}) // 64 MiB of pages
 	w.SetMaxOpenConns(1)
 	if err := w.Ping(); err != nil { // creates the file and sets WAL before a reader looks
 		return nil, fault.New(fault.Unavailable, "sqldb.Open", fmt.Errorf("%s: %w", path, errors.Join(err, w.Close())))
@@ -29,7 +29,7 @@ func openFile(path string, sources []Source) (*DB, error) {
 	r := sql.OpenDB(&fileConnector{dsn: fileDSN(path), then: "PRAGMA query_only(ON)"})
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	return &DB{engine: SQLite, writer: w, readers: r, sources: sources}, nil
+	return &DB{engine: SQLite, writer: w, readers: r, sources: sources, checkpoints: newCheckpointer(sql.OpenDB(&fileConnector{dsn: fileDSN(path)}))}, nil
 }
 
 // private makes the file, where there is none, for its owner alone; SQLite gives its -wal and -shm the mode of the
