@@ -282,3 +282,79 @@ func TestAbandon(t *testing.T) {
 		t.Errorf("%+v, %v, %d rows, %d commits", a, err, len(rows), commits)
 	}
 }
+
+// While a commit is stored, what comes is decided upon it, and answered only once it is stored itself. Where the first
+// comes to nothing, the second is decided anew upon what there is.
+func TestDecidedWhileAnotherIsStored(t *testing.T) {
+	broken := errors.New("these rows cannot be stored")
+	for _, tt := range []struct {
+		name   string
+		fail   error // of the first commit
+		done   bool  // it takes effect nevertheless
+		second ledger.Outcome
+	}{
+		{"stored", nil, true, ledger.Done},
+		{"refused", broken, false, ledger.Insufficient},
+		{"unknown, and stored", ledger.ErrUnknown, true, ledger.Done},
+		{"unknown, and tried again", ledger.ErrUnknown, false, ledger.Done},
+		{"moved, and tried again", ledger.ErrMoved, false, ledger.Done},
+		{"fenced", ledger.ErrFenced, false, ledger.Insufficient},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, l := books(t, ledger.Options{})
+			inside, release := make(chan struct{}), make(chan struct{})
+			var commits atomic.Int64
+			m.Fail = func(ledger.Commit) (bool, error) {
+				if commits.Add(1) == 1 {
+					close(inside)
+					<-release
+					return tt.done, tt.fail
+				}
+				return true, nil
+			}
+			fund := ledger.Request{At: at, Do: ledger.Move{ID: "fund", Legs: []ledger.Leg{{Debit: "from", Credit: "to", Amount: 500}}}}
+			spend := ledger.Request{At: at, Do: ledger.Move{ID: "spend", Legs: []ledger.Leg{{Debit: "to", Credit: "from", Amount: 1200}}}} // to may owe 1,000
+			first, second := make(chan error, 1), make(chan ledger.Result, 1)
+			go func() {
+				_, err := l.Submit(t.Context(), fund)
+				first <- err
+			}()
+			<-inside
+			decided := make(chan ledger.Result, 8)
+			spend.Then = func(r ledger.Result) []ledger.Write {
+				decided <- r
+				return nil
+			}
+			go func() {
+				r, err := l.Submit(t.Context(), spend)
+				if err != nil {
+					t.Error(err)
+				}
+				second <- r
+			}()
+			if r := <-decided; r.Outcome != ledger.Done {
+				t.Errorf("decided upon the commit that is stored: %+v", r)
+			}
+			select {
+			case r := <-second:
+				t.Errorf("answered before it was stored: %+v", r)
+			case <-time.After(20 * time.Millisecond): // nothing comes, however long one waits
+			}
+			close(release)
+			err := <-first
+			if known := errors.Is(tt.fail, broken) || errors.Is(tt.fail, ledger.ErrFenced); known != (err != nil) {
+				t.Errorf("the first: %v", err)
+			}
+			if r := <-second; r.Outcome != tt.second {
+				t.Errorf("the second: %+v, want %v", r, tt.second)
+			}
+			want := money.Yen(-700)
+			if tt.second != ledger.Done {
+				want = 0
+			}
+			if a, err := m.Account(t.Context(), "to"); err != nil || a.Balance != want {
+				t.Errorf("%+v, %v, want %d", a, err, want)
+			}
+		})
+	}
+}

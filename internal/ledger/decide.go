@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,6 +78,30 @@ func own[K comparable, V any](now, old map[K]*V, id K) *V {
 		now[id] = v
 	}
 	return v
+}
+
+// learn adds rows to the old state. What is there already is newer.
+func (d *decider) learn(s *State) {
+	add(d.old.Accounts, s.Accounts)
+	add(d.old.Transfers, s.Transfers)
+	add(d.old.Gates, s.Gates)
+	add(d.old.Limits, s.Limits)
+}
+
+func add[K comparable, V any](into, rows map[K]*V) {
+	for id, row := range rows {
+		if _, there := into[id]; !there {
+			into[id] = row
+		}
+	}
+}
+
+// over puts the new rows over a state.
+func (d *decider) over(s *State) {
+	maps.Copy(s.Accounts, d.accounts)
+	maps.Copy(s.Transfers, d.transfers)
+	maps.Copy(s.Gates, d.gates)
+	maps.Copy(s.Limits, d.limits)
 }
 
 // moment is a time as the books keep it.
@@ -192,13 +217,17 @@ func (d *decider) settle(at time.Time, do Action) Result {
 func (d *decider) collect() {
 	var moved, held money.Yen
 	for id, now := range d.accounts {
-		was := &AccountRow{}
+		was := Account{}
 		if have, ok := d.old.Accounts[id]; ok {
-			was = have
+			was = have.Account
 		}
 		moved += now.Balance - was.Balance
 		held += now.HeldIn - was.HeldIn - (now.HeldOut - was.HeldOut)
-		d.c.Accounts = append(d.c.Accounts, now)
+		if was.Balance = now.Balance; was == now.Account {
+			d.c.Balances = append(d.c.Balances, now)
+		} else {
+			d.c.Accounts = append(d.c.Accounts, now)
+		}
 	}
 	if moved != 0 || held != 0 {
 		panic(fmt.Sprintf("ledger: a batch changes the sum of all balances by %d, of holds by %d", moved, held))
@@ -214,6 +243,7 @@ func (d *decider) collect() {
 		d.c.Fates = append(d.c.Fates, Fate{Num: num, Until: t.Until, End: t.End, Ended: t.Ended, Posted: t.Posted, Refunded: t.Refunded})
 	}
 	slices.SortFunc(d.c.Accounts, func(a, b *AccountRow) int { return cmp.Compare(a.Num, b.Num) })
+	slices.SortFunc(d.c.Balances, func(a, b *AccountRow) int { return cmp.Compare(a.Num, b.Num) })
 	slices.SortFunc(d.c.Gates, func(a, b *GateRow) int { return cmp.Compare(a.Num, b.Num) })
 	slices.SortFunc(d.c.Limits, func(a, b *LimitRow) int { return cmp.Compare(a.Num, b.Num) })
 	slices.SortFunc(d.c.Fates, func(a, b Fate) int { return cmp.Compare(a.Num, b.Num) })

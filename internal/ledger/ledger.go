@@ -141,28 +141,45 @@ func (l *Ledger) Waiting() int {
 	return l.waiting
 }
 
-// work is the committer.
+// work is the committer. While one commit is being stored, what arrives meanwhile is decided upon it, to be stored
+// next: deciding and storing go beside each other. Nobody is answered before his own commit is durable.
 func (l *Ledger) work() {
 	defer close(l.done)
+	landed := make(chan error, 1)
+	var flying, next *attempt
 	for {
-		batch, closed := l.next()
-		switch {
-		case len(batch) > 0:
-			l.run(batch)
-		case closed:
-			return
-		default:
-			<-l.wake
+		if flying == nil {
+			batch, closed := l.take(l.opts.MaxBatch, true)
+			switch {
+			case len(batch) > 0:
+				flying = l.depart(l.extend(nil, nil, batch), landed)
+			case closed:
+				return
+			default:
+				<-l.wake
+			}
+			continue
+		}
+		select {
+		case err := <-landed:
+			flying, next = l.land(flying, next, err, landed), nil
+		case <-l.wake:
+			if l.Waiting() >= flying.requests/chunks { // not one by one: each look at the store has its price
+				next = l.more(next, flying)
+			}
 		}
 	}
 }
 
-// next takes the oldest calls off the queue: as many as fit a batch, and at least one.
-func (l *Ledger) next() (batch []*call, closed bool) {
+// chunks is in how many parts, about, the next commit is decided while one is stored.
+const chunks = 4
+
+// take takes the oldest calls off the queue, as many as fit, and where first is set at least one.
+func (l *Ledger) take(room int, first bool) (batch []*call, closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, size := 0, 0
-	for n < len(l.queue) && (n == 0 || size+len(l.queue[n].reqs) <= l.opts.MaxBatch) {
+	for n < len(l.queue) && (first && n == 0 || size+len(l.queue[n].reqs) <= room) {
 		size += len(l.queue[n].reqs)
 		n++
 	}
@@ -172,31 +189,73 @@ func (l *Ledger) next() (batch []*call, closed bool) {
 	return batch, l.closed
 }
 
+// more decides what waits, as far as it fits, to be stored after the attempt that is being stored.
+func (l *Ledger) more(next, flying *attempt) *attempt {
+	room := l.opts.MaxBatch
+	if next != nil {
+		room -= next.requests
+	}
+	batch, _ := l.take(room, next == nil)
+	if len(batch) == 0 {
+		return next
+	}
+	return l.extend(next, flying, batch)
+}
+
+// land ends an attempt that has been stored, or not, and starts what was decided upon it. What was decided upon
+// something that did not come to be is decided anew.
+func (l *Ledger) land(flying, next *attempt, err error, landed chan<- error) *attempt {
+	if err != nil {
+		l.retry(flying.batch, flying, err)
+		if next != nil {
+			l.run(next.batch)
+		}
+		return nil
+	}
+	flying.deliver(l)
+	if next = l.more(next, flying); next == nil {
+		return nil
+	}
+	if next.err != nil {
+		l.run(next.batch)
+		return nil
+	}
+	next.base = nil
+	return l.depart(next, landed)
+}
+
+// depart begins to store an attempt, unless there is nothing to store or somebody in it stands in the way; then it ends
+// it, and gives nil.
+func (l *Ledger) depart(a *attempt, landed chan<- error) *attempt {
+	switch {
+	case a.err != nil:
+		l.retry(a.batch, nil, a.err)
+		return nil
+	case a.refused != nil:
+		l.without(a)
+		return nil
+	case !a.seal():
+		a.deliver(l)
+		return nil
+	}
+	go func() { landed <- l.store.Commit(context.Background(), a.commit) }()
+	return a
+}
+
 // attempts bounds how often a batch is tried again while the store cannot say what became of it, or while
 // another process keeps writing first. Together the pauses are about a second.
 const attempts = 8
 
-// run answers every call of a batch. What cannot be stored is looked for by halves and refused alone.
-func (l *Ledger) run(batch []*call) {
+// run answers every call of a batch while nothing is being stored.
+func (l *Ledger) run(batch []*call) { l.retry(batch, nil, nil) }
+
+// retry answers every call of a batch of which a first attempt has failed; without an error nothing was tried. What
+// cannot be stored is looked for by halves and refused alone.
+func (l *Ledger) retry(batch []*call, a *attempt, err error) {
 	var tried *attempt // the last one, while its outcome is not known
-	var err error
-	for try := range attempts {
-		if try > 1 {
-			time.Sleep(2 * time.Millisecond << try) // only after two failures in a row
-		}
-		var a *attempt
-		if a, err = l.decide(batch); err == nil {
-			if tried != nil && a.commit.On.Token == tried.commit.Token {
-				tried.deliver(l) // it had been committed after all
-				return
-			}
-			if a.refused != nil {
-				l.without(a)
-				return
-			}
-			err = a.store(l)
-		}
+	for try := 0; ; try++ {
 		switch {
+		case err == nil && try == 0:
 		case err == nil:
 			a.deliver(l)
 			return
@@ -209,8 +268,32 @@ func (l *Ledger) run(batch []*call) {
 			l.halve(batch, err)
 			return
 		}
+		if try == 0 && err != nil {
+			try++ // the attempt that failed was one
+		}
+		if try == attempts {
+			unavailable(batch, err)
+			return
+		}
+		if try > 1 {
+			time.Sleep(2 * time.Millisecond << try) // only after two failures in a row
+		}
+		a = l.extend(nil, nil, batch)
+		if err = a.err; err != nil {
+			continue
+		}
+		if tried != nil && a.commit.On.Token == tried.commit.Token {
+			tried.deliver(l) // it had been committed after all
+			return
+		}
+		if a.refused != nil {
+			l.without(a)
+			return
+		}
+		if a.seal() {
+			err = l.store.Commit(context.Background(), a.commit)
+		}
 	}
-	unavailable(batch, err)
 }
 
 // unavailable fails every call of a batch.
@@ -254,39 +337,80 @@ func refused(err error) error {
 	return fault.New(fault.Internal, "ledger.Submit", err)
 }
 
-// attempt is a batch decided upon one state of the books.
+// attempt is calls decided upon one state of the books, to be stored in one commit.
 type attempt struct {
-	batch   []*call
-	results [][]Result // per call
-	commit  Commit
-	culprit int   // the call whose Then panicked or abandons it
-	refused error // nil where none did
+	batch    []*call
+	requests int
+	results  [][]Result // per call
+	base     *attempt   // what was being stored when this was decided; nil for nothing
+	d        *decider
+	commit   Commit
+	err      error // of loading what the calls name: they are undecided
+	culprit  int   // the call whose Then panicked or abandons it
+	refused  error // nil where none did
 }
 
-// decide loads what a batch names, decides it, and asks each Then for its rows.
-func (l *Ledger) decide(batch []*call) (*attempt, error) {
+// extend adds calls to an attempt, or begins one, upon what is being stored: it loads what they name, decides them, and
+// asks each Then for its rows. Once somebody stands in the way the rest waits to be decided anew.
+func (l *Ledger) extend(a, flying *attempt, batch []*call) *attempt {
+	if a == nil {
+		a = &attempt{base: flying}
+	}
+	first := len(a.batch)
 	var reqs []Request
 	for _, c := range batch {
 		reqs = append(reqs, c.reqs...)
 	}
-	state, err := l.store.Load(context.Background(), NamesOf(reqs))
-	if err != nil {
-		return nil, err
+	a.batch = append(a.batch[:first:first], batch...)
+	a.requests += len(reqs)
+	if a.err != nil || a.refused != nil {
+		return a
 	}
-	results, changes := Decide(state, reqs)
-	a := &attempt{batch: batch, commit: Commit{On: state.Head, Token: rand.Text(), Changes: changes}}
-	for i, c := range batch {
-		mine := results[:len(c.reqs)]
-		results = results[len(c.reqs):]
-		a.results = append(a.results, mine)
-		writes, err := thens(c.reqs, mine)
-		if err != nil {
-			a.culprit, a.refused = i, err
-			return a, nil
+	var state *State
+	if state, a.err = l.store.Load(context.Background(), NamesOf(reqs)); a.err == nil {
+		a.err = a.learn(state, len(reqs))
+	}
+	for i := 0; i < len(batch) && a.err == nil && a.refused == nil; i++ {
+		mine := make([]Result, len(batch[i].reqs))
+		for j, r := range batch[i].reqs {
+			mine[j] = a.d.decide(moment(r.At), r.Do)
 		}
+		a.results = append(a.results, mine)
+		var writes []Write
+		writes, a.refused = thens(batch[i].reqs, mine)
+		a.culprit = first + i
 		a.commit.Writes = append(a.commit.Writes, writes...)
 	}
-	return a, nil
+	return a
+}
+
+// learn takes up what was loaded. It may be as of the commit before the one that is being stored, or after: what that
+// one changes is put over it, whole rows, so that both are the same.
+func (a *attempt) learn(state *State, requests int) error {
+	if a.d != nil {
+		if !state.Head.is(a.commit.On) && (a.base == nil || !state.Head.is(a.base.commit.On)) {
+			return ErrMoved
+		}
+		a.d.learn(state)
+		return nil
+	}
+	if a.base != nil {
+		next := a.base.commit.Next()
+		if !state.Head.is(a.base.commit.On) && !state.Head.is(next) {
+			return ErrMoved
+		}
+		state.Head = next
+		a.base.d.over(state)
+	}
+	a.d = newDecider(state, requests)
+	a.commit = Commit{On: state.Head, Token: rand.Text(), Changes: a.d.c}
+	return nil
+}
+
+// seal ends the deciding and says whether there is something to store.
+func (a *attempt) seal() bool {
+	a.d.collect()
+	return !a.commit.Changes.Empty() || len(a.commit.Writes) > 0
 }
 
 // thens asks the requests of one call for the rows that go with their results.
@@ -307,14 +431,6 @@ func thens(reqs []Request, results []Result) (writes []Write, err error) {
 		}
 	}
 	return writes, nil
-}
-
-// store commits the attempt, unless there is nothing to commit.
-func (a *attempt) store(l *Ledger) error {
-	if a.commit.Changes.Empty() && len(a.commit.Writes) == 0 {
-		return nil
-	}
-	return l.store.Commit(context.Background(), a.commit)
 }
 
 // deliver answers every call of a committed attempt.

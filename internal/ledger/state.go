@@ -155,6 +155,7 @@ type Changes struct {
 	Entries  []Entry // numbered from the head's Last + 1 on
 	Names    []Name
 	Accounts []*AccountRow
+	Balances []*AccountRow // those of which only balance and lines have changed: most
 	Gates    []*GateRow
 	Limits   []*LimitRow
 	Fates    []Fate
@@ -179,10 +180,20 @@ type Commit struct {
 	Writes  []Write // in the order of the requests
 }
 
-// Store is what the ledger needs of a database.
+// Next is the head once the commit is made.
+func (c Commit) Next() Head {
+	return Head{Seq: c.On.Seq + 1, Token: c.Token, Last: c.On.Last + int64(len(c.Changes.Entries)), Closed: c.Changes.Closed}
+}
+
+// is says whether two heads are of the same commit.
+func (h Head) is(o Head) bool { return h.Seq == o.Seq && h.Token == o.Token }
+
+// Store is what the ledger needs of a database. It has one Load at a time and one Commit at a time, and a Load may run
+// beside a Commit.
 type Store interface {
-	// Load reads what the names name as of one commit, the last one that Commit answered included. Its errors
-	// are like those of Commit.
+	// Load reads what the names name, the last commit that Commit answered included. Where a Commit runs beside it, each
+	// row is as before that or as after; the Head is that of the oldest. The maps are the caller's. Its errors are like
+	// those of Commit.
 	Load(ctx context.Context, names Names) (*State, error)
 
 	// Commit makes all of c durable, or nothing. It fails with ErrMoved where the head is another than On;

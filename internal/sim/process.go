@@ -143,8 +143,8 @@ var hookOnce = sync.OnceFunc(func() {
 		if _, err := conn.ExecContext(context.Background(), "PRAGMA synchronous = OFF", nil); err != nil {
 			return err
 		}
-		if strings.HasSuffix(path, "/web.db") {
-			return nil // sessions: nothing that a step reads
+		if strings.HasSuffix(path, "/web.db") || u.Query().Get("_txlock") == "" {
+			return nil // sessions: nothing that a step reads; or a connection that only reads
 		}
 		conn.(interface{ RegisterCommitHook(sqlite.CommitHookFn) }).RegisterCommitHook(func() int32 {
 			if w.committing(p) {

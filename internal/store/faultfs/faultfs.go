@@ -97,18 +97,19 @@ func (fs *FS) Now() int {
 	return len(fs.log)
 }
 
-// Since says how many writes there were from operation n on, and whether all that was ever written, and the names
-// of the files it was written to, have been synced.
-func (fs *FS) Since(n int) (writes int, durable bool) {
+// Since says how many writes there were from operation n on, and whether all that was ever written, and the names of
+// the files it was written to, have been synced: of the file with a name alone, or of all where it is "".
+func (fs *FS) Since(n int, name string) (writes int, durable bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	counts := func(f *file) bool { return name == "" || f == fs.names[name] }
 	for _, o := range fs.log[n:] {
-		if o.kind == write {
+		if o.kind == write && counts(o.file) {
 			writes++
 		}
 	}
 	for _, f := range fs.names {
-		if f.written > f.synced || !f.named {
+		if counts(f) && (f.written > f.synced || !f.named) {
 			return writes, false
 		}
 	}

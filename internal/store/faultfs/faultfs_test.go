@@ -53,7 +53,7 @@ func TestRecordIsWhatFilesHold(t *testing.T) {
 	} {
 		before := fs.Now()
 		exec(t, db, statement)
-		if writes, durable := fs.Since(before); writes == 0 || !durable {
+		if writes, durable := fs.Since(before, ""); writes == 0 || !durable {
 			t.Errorf("%s: %d writes, durable %v", statement, writes, durable)
 		}
 		image := fs.Image(fs.Now(), rand.New(rand.NewPCG(uint64(i), 0)))

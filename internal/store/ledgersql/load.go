@@ -16,26 +16,20 @@ import (
 // Load implements ledger.Store. In a settled process it costs one or two round trips: the head and the ids of the
 // batch, and what is neither remembered nor new.
 func (s *Store) Load(ctx context.Context, names ledger.Names) (*ledger.State, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var st *ledger.State
+	l := s.loader(names)
 	err := s.db.View(ctx, func(tx *sqldb.Tx) error {
-		l := s.loader(names)
-		moved, err := l.find(ctx, tx)
-		if err != nil {
+		if err := l.find(ctx, tx); err != nil {
 			return err
 		}
-		if moved {
+		if l.moved() {
 			if err := s.follow(ctx, tx, l.head, l.logged); err != nil {
 				return err
 			}
 			l = s.loader(names)
-			if _, err := l.find(ctx, tx); err != nil {
+			if err := l.find(ctx, tx); err != nil {
 				return err
 			}
 		}
-		st = l.st
-		st.Head = l.head
 		return l.load(ctx, tx)
 	})
 	if err != nil {
@@ -45,22 +39,20 @@ func (s *Store) Load(ctx context.Context, names ledger.Names) (*ledger.State, er
 		}
 		return nil, fault.New(kind, "ledgersql.Load", err)
 	}
-	return st, nil
+	l.keep()
+	l.st.Head = l.head
+	return l.st, nil
 }
 
 // follow forgets everything and begins anew at a head that somebody else has moved.
 func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, head ledger.Head, logged int64) error {
-	s.accounts, s.gates, s.limits = shelf[ledger.AccountID, *ledger.AccountRow]{}, shelf[ledger.GateID, *ledger.GateRow]{}, shelf[ledger.LimitID, *ledger.LimitRow]{}
-	s.head, s.tree = head, ledger.Tree{Size: logged}
+	tree := ledger.Tree{Size: logged}
 	heights := map[int64]int{}
 	var index []int64
 	for height, n := range ledger.EdgeIndexes(logged) {
 		if n >= 0 {
 			heights[n], index = height, append(index, n)
 		}
-	}
-	if len(index) == 0 {
-		return nil
 	}
 	found := 0
 	var b sqldb.Batch
@@ -72,7 +64,7 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, head ledger.Head, logg
 			err = fmt.Errorf("ledgersql: hash %d of the log has %d bytes", n, len(hash))
 		}
 		if err == nil {
-			s.tree.Edge[heights[n]] = ledger.Hash(hash)
+			tree.Edge[heights[n]] = ledger.Hash(hash)
 			found++
 		}
 		return err
@@ -83,6 +75,10 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, head ledger.Head, logg
 	if found != len(index) {
 		return fmt.Errorf("ledgersql: the log has lost %d of %d hashes of its edge", len(index)-found, len(index))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accounts, s.gates, s.limits = shelf[ledger.AccountID, *ledger.AccountRow]{}, shelf[ledger.GateID, *ledger.GateRow]{}, shelf[ledger.LimitID, *ledger.LimitRow]{}
+	s.head, s.tree = head, tree
 	return nil
 }
 
@@ -90,7 +86,8 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, head ledger.Head, logg
 type loader struct {
 	s      *Store
 	st     *ledger.State
-	head   ledger.Head
+	known  ledger.Head // as of which rows were remembered
+	head   ledger.Head // as of which rows are read
 	logged int64
 
 	asked     map[ledger.Key]func(num int64) // what is not remembered, and where its number goes
@@ -98,11 +95,18 @@ type loader struct {
 	accounts  []int64
 	gates     []int64
 	limits    []int64
+
+	// What was read, to be remembered.
+	readAccounts []*ledger.AccountRow
+	readGates    []*ledger.GateRow
+	readLimits   []*ledger.LimitRow
 }
 
 // loader begins with what is remembered.
 func (s *Store) loader(names ledger.Names) *loader {
-	l := &loader{s: s, st: ledger.NewState(), asked: make(map[ledger.Key]func(int64), len(names.Transfers))}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &loader{s: s, st: ledger.NewState(), known: s.head, asked: make(map[ledger.Key]func(int64), len(names.Transfers))}
 	for _, id := range names.Transfers {
 		l.asked[ledger.KeyOf(id)] = func(num int64) { l.transfers = append(l.transfers, num) }
 	}
@@ -122,8 +126,28 @@ func recall[ID ledger.AccountID | ledger.GateID | ledger.LimitID, R any](ids []I
 	}
 }
 
-// find reads the head and the numbers of names, and says whether the head has moved.
-func (l *loader) find(ctx context.Context, tx *sqldb.Tx) (moved bool, err error) {
+// moved says whether somebody else has committed. What this process commits beside is no such thing: what it changes is
+// known to who asks.
+func (l *loader) moved() bool {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.head.Token != l.known.Token && l.head.Token != l.s.storing && l.head.Token != l.s.head.Token
+}
+
+// keep remembers what was read, unless a commit has been made meanwhile: it may be of before.
+func (l *loader) keep() {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.head.Token != l.known.Token || l.s.head.Token != l.known.Token {
+		return
+	}
+	remember(&l.s.accounts, l.readAccounts, func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
+	remember(&l.s.gates, l.readGates, func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
+	remember(&l.s.limits, l.readLimits, func(m *ledger.LimitRow) (ledger.LimitID, int64) { return m.ID, m.Num })
+}
+
+// find reads the head and the numbers of names.
+func (l *loader) find(ctx context.Context, tx *sqldb.Tx) error {
 	var b sqldb.Batch
 	b.Query("head", `SELECT seq, token, last, closed_us, logged FROM ledger_head WHERE one IN (SELECT c0 FROM {set})`, sqldb.Set{[]int64{1}},
 		func(r sqldb.Row) error {
@@ -148,10 +172,7 @@ func (l *loader) find(ctx context.Context, tx *sqldb.Tx) (moved bool, err error)
 		l.asked[ledger.Key(key)](num)
 		return nil
 	})
-	if err := tx.Run(ctx, &b); err != nil {
-		return false, err
-	}
-	return l.head != l.s.head, nil
+	return tx.Run(ctx, &b)
 }
 
 // load reads the rows.
@@ -159,27 +180,35 @@ func (l *loader) load(ctx context.Context, tx *sqldb.Tx) error {
 	if err := l.loadTransfers(ctx, tx); err != nil {
 		return err
 	}
-	gates, err := readGates(ctx, tx, l.gates, l.s.gates.of)
-	if err != nil {
+	var err error
+	if l.readGates, err = readGates(ctx, tx, l.gates, l.gateOf); err != nil {
 		return err
 	}
-	if err := readAccounts(ctx, tx, l.accounts, func(a *ledger.AccountRow) {
-		l.st.Accounts[a.ID] = a
-		l.s.accounts.put(a.ID, a.Num, a)
-	}); err != nil {
-		return err
-	}
-	for _, g := range gates {
+	for _, g := range l.readGates {
 		l.st.Gates[g.ID] = g
-		l.s.gates.put(g.ID, g.Num, g)
 	}
-	if err := readLimits(ctx, tx, l.limits, func(m *ledger.LimitRow) {
-		l.st.Limits[m.ID] = m
-		l.s.limits.put(m.ID, m.Num, m)
-	}); err != nil {
+	if err := readAccounts(ctx, tx, l.accounts, func(a *ledger.AccountRow) { l.readAccounts = append(l.readAccounts, a) }); err != nil {
 		return err
+	}
+	for _, a := range l.readAccounts {
+		l.st.Accounts[a.ID] = a
+	}
+	if err := readLimits(ctx, tx, l.limits, func(m *ledger.LimitRow) { l.readLimits = append(l.readLimits, m) }); err != nil {
+		return err
+	}
+	for _, m := range l.readLimits {
+		l.st.Limits[m.ID] = m
 	}
 	return l.addParents(ctx, tx)
+}
+
+func (l *loader) gateOf(num int64) (*ledger.GateRow, bool) { return recallByNum(l.s, &l.s.gates, num) }
+
+// recallByNum finds a row by its number.
+func recallByNum[ID comparable, R any](s *Store, shelf *shelf[ID, R], num int64) (R, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return shelf.of(num)
 }
 
 // addParents adds the parents of gates that were remembered.
@@ -189,7 +218,7 @@ func (l *loader) addParents(ctx context.Context, tx *sqldb.Tx) error {
 		if _, there := l.st.Gates[g.Parent]; g.ParentNum == 0 || there {
 			continue
 		}
-		if p, ok := l.s.gates.of(g.ParentNum); ok {
+		if p, ok := l.gateOf(g.ParentNum); ok {
 			l.st.Gates[p.ID] = p
 		} else {
 			missing = append(missing, g.ParentNum)
@@ -198,11 +227,11 @@ func (l *loader) addParents(ctx context.Context, tx *sqldb.Tx) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	parents, err := readGates(ctx, tx, missing, l.s.gates.of)
+	parents, err := readGates(ctx, tx, missing, l.gateOf)
 	for _, p := range parents {
 		l.st.Gates[p.ID] = p
-		l.s.gates.put(p.ID, p.Num, p)
 	}
+	l.readGates = append(l.readGates, parents...)
 	return err
 }
 
@@ -234,7 +263,7 @@ func (l *loader) loadTransfers(ctx context.Context, tx *sqldb.Tx) error {
 // need adds accounts by their numbers.
 func (l *loader) need(nums ...int64) {
 	for _, n := range nums {
-		if a, ok := l.s.accounts.of(n); ok {
+		if a, ok := recallByNum(l.s, &l.s.accounts, n); ok {
 			l.st.Accounts[a.ID] = a
 		} else if n != 0 && !slices.Contains(l.accounts, n) {
 			l.accounts = append(l.accounts, n)
@@ -243,7 +272,7 @@ func (l *loader) need(nums ...int64) {
 }
 
 func (l *loader) addGate(n int64) {
-	if g, ok := l.s.gates.of(n); ok {
+	if g, ok := l.gateOf(n); ok {
 		l.st.Gates[g.ID] = g
 	} else if n != 0 && !slices.Contains(l.gates, n) {
 		l.gates = append(l.gates, n)
@@ -251,7 +280,7 @@ func (l *loader) addGate(n int64) {
 }
 
 func (l *loader) addLimit(n int64) {
-	if m, ok := l.s.limits.of(n); ok {
+	if m, ok := recallByNum(l.s, &l.s.limits, n); ok {
 		l.st.Limits[m.ID] = m
 	} else if n != 0 && !slices.Contains(l.limits, n) {
 		l.limits = append(l.limits, n)

@@ -266,7 +266,7 @@ func (c *counted) Commit(ctx context.Context, commit ledger.Commit) error {
 	if err := c.Books.Commit(ctx, commit); err != nil {
 		return err
 	}
-	writes, durable := c.fs.Since(began)
+	writes, durable := c.fs.Since(began, "books.db-wal") // a checkpoint may be writing to the file itself
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range commit.Writes {

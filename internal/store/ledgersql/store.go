@@ -8,6 +8,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -34,8 +35,9 @@ type Store struct {
 	apply Apply
 	noLog bool
 
-	mu       sync.Mutex
+	mu       sync.Mutex  // never held while the database works
 	head     ledger.Head // as of which what follows is known
+	storing  string      // the token of the commit that is being made; "" for none
 	tree     ledger.Tree // of the log
 	accounts shelf[ledger.AccountID, *ledger.AccountRow]
 	gates    shelf[ledger.GateID, *ledger.GateRow]
@@ -69,14 +71,12 @@ func (s *Store) WithoutLog() { s.noLog = true }
 
 // Commit implements ledger.Store.
 func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	tree := s.tree
-	if c.On != s.head {
-		return ledger.ErrMoved // decided on something older than what was loaded last
+	tree, err := s.begin(c)
+	if err != nil {
+		return err
 	}
-	next := ledger.Head{Seq: c.On.Seq + 1, Token: c.Token, Last: c.On.Last + int64(len(c.Changes.Entries)), Closed: c.Changes.Closed}
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	next := c.Next()
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var b sqldb.Batch
 		moveHead(&b, c.On, next, &tree, c.Changes, s.noLog)
 		write(&b, c.On.Last, c.Changes)
@@ -88,9 +88,12 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 		}
 		return s.safely(ctx, tx, c.Writes)
 	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.storing = ""
 	if err == nil {
 		s.head, s.tree = next, tree
-		remember(&s.accounts, c.Changes.Accounts, func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
+		remember(&s.accounts, slices.Concat(c.Changes.Accounts, c.Changes.Balances), func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
 		remember(&s.gates, c.Changes.Gates, func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
 		remember(&s.limits, c.Changes.Limits, func(l *ledger.LimitRow) (ledger.LimitID, int64) { return l.ID, l.Num })
 		return nil
@@ -109,6 +112,17 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 		return fault.New(fault.Internal, "ledgersql.Commit", err)
 	}
 	return err
+}
+
+// begin says that a commit is being made, and gives the log it extends.
+func (s *Store) begin(c ledger.Commit) (ledger.Tree, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.On.Seq != s.head.Seq || c.On.Token != s.head.Token {
+		return ledger.Tree{}, ledger.ErrMoved // decided on something older than what was loaded last
+	}
+	s.storing = c.Token
+	return s.tree, nil
 }
 
 // safely is apply, with a panic made an error: one request must not end the process that commits for all.

@@ -17,6 +17,7 @@ func write(b *sqldb.Batch, last int64, c *ledger.Changes) {
 	writeEntries(b, c.Entries)
 	writeNames(b, c.Names)
 	writeAccounts(b, last, c.Accounts)
+	writeBalances(b, c.Balances)
 	writePages(b, c.Pages)
 	writeGates(b, last, c.Gates)
 	writeLimits(b, last, c.Limits)
@@ -74,6 +75,14 @@ func writeAccounts(b *sqldb.Batch, last int64, rows []*ledger.AccountRow) {
 		UPDATE ledger_accounts AS a SET floor = c1, ceiling = c2, balance = c3, held_out = c4, held_in = c5,
 			frozen_in = c6, frozen_out = c7, closed = c8, tail = c9
 		FROM {set} WHERE a.num = c0`, accountSet(old))
+}
+
+func writeBalances(b *sqldb.Batch, rows []*ledger.AccountRow) {
+	b.Exec("update balances", `UPDATE ledger_accounts AS a SET balance = c1, tail = c2 FROM {set} WHERE a.num = c0`, sqldb.Set{
+		columnOf(rows, func(a *ledger.AccountRow) int64 { return a.Num }),
+		columnOf(rows, func(a *ledger.AccountRow) int64 { return int64(a.Balance) }),
+		columnOf(rows, func(a *ledger.AccountRow) []byte { return packed(a.Tail) }),
+	})
 }
 
 // accountSet is what may change of accounts.

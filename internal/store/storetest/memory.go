@@ -112,6 +112,28 @@ func pick[K ledger.AccountID | ledger.GateID | ledger.LimitID, V any](m *Memory,
 
 // Commit implements ledger.Store. Rows are Row values.
 func (m *Memory) Commit(_ context.Context, c ledger.Commit) error {
+	if err := m.check(c); err != nil {
+		return err
+	}
+	var fail error
+	if m.Fail != nil { // it may take its time: who reads does not wait for it
+		committed, err := m.Fail(c)
+		if err != nil && !committed {
+			return err
+		}
+		fail = err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.On != m.head {
+		return ledger.ErrMoved
+	}
+	m.commit(c)
+	return fail
+}
+
+// check says what is wrong with a commit.
+func (m *Memory) check(c ledger.Commit) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.On != m.head {
@@ -122,16 +144,7 @@ func (m *Memory) Commit(_ context.Context, c ledger.Commit) error {
 			return fmt.Errorf("storetest: %v cannot be written", w)
 		}
 	}
-	var fail error
-	if m.Fail != nil {
-		committed, err := m.Fail(c)
-		if err != nil && !committed {
-			return err
-		}
-		fail = err
-	}
-	m.commit(c)
-	return fail
+	return nil
 }
 
 func (m *Memory) commit(c ledger.Commit) {
@@ -153,7 +166,7 @@ func (m *Memory) commit(c ledger.Commit) {
 		must(!there && n.Num > was, "a name is new")
 		m.names[n.Key] = n.Num
 	}
-	for _, a := range c.Changes.Accounts {
+	for _, a := range slices.Concat(c.Changes.Accounts, c.Changes.Balances) {
 		put(m.accounts, a.Num, a, was)
 	}
 	for _, g := range c.Changes.Gates {
