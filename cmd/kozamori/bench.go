@@ -46,12 +46,13 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 	flags.IntVar(&l.Clients, "clients", 256, "how many ask at once")
 	flags.IntVar(&l.Accounts, "accounts", 10_000, "accounts among which transfers go")
 	flags.BoolVar(&l.Hot, "hot", false, "every transfer goes to one merchant")
-	flags.BoolVar(&l.Limits, "limits", false, "every transfer passes a gate and a limit")
+	flags.BoolVar(&l.Limits, "limits", false, "every transfer counts against a limit")
+	flags.BoolVar(&l.Gates, "gates", false, "every transfer passes a gate")
 	flags.BoolVar(&l.NoLog, "no-log", false, "without the Merkle log, to compare")
 	mix := flags.String("mix", "send", "kinds of transfers: "+strings.Join(bench.Kinds, ","))
 	seconds := flags.Int("seconds", 10, "how long to measure, and how long the ceiling")
 	flags.Int64Var(&l.Upto, "transfers", 0, "how many transfers, instead of --seconds")
-	compare := flags.String("compare", "", "five runs each of the plain measurement and one that is hot, has limits, no-log, or a million accounts")
+	compare := flags.String("compare", "", "five runs each of the plain measurement and one that is hot, has limits, has limits and gates, no-log, or a million accounts")
 	asJSON := flags.Bool("json", false, "print one line of JSON")
 	profile := flags.String("cpuprofile", "", "file for a CPU profile (go tool pprof)")
 	if asked, err := parse(flags, args, stdout); asked || err != nil {
@@ -65,7 +66,7 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 		}
 	}
 	if _, ok := bench.Comparisons[*compare]; *compare != "" && !ok {
-		return fmt.Errorf("--compare: %q is none of accounts, hot, limits, no-log", *compare)
+		return fmt.Errorf("--compare: %q is none of accounts, gates, hot, limits, no-log", *compare)
 	}
 	if l.Clients < 1 || l.Accounts < 2 || *seconds < 1 {
 		return errors.New("--clients and --seconds must be at least 1, --accounts at least 2")

@@ -12,6 +12,7 @@ import (
 var Comparisons = map[string]func(*Ledger){
 	"hot":      func(l *Ledger) { l.Hot = true },
 	"limits":   func(l *Ledger) { l.Limits = true },
+	"gates":    func(l *Ledger) { l.Limits, l.Gates = true, true },
 	"no-log":   func(l *Ledger) { l.NoLog = true },
 	"accounts": func(l *Ledger) { l.Accounts = 1_000_000 },
 }

@@ -30,7 +30,8 @@ type Ledger struct {
 	Clients  int           // who ask at once
 	Accounts int           // among which transfers go
 	Hot      bool          // every transfer goes to one merchant
-	Limits   bool          // every transfer passes a gate and a limit
+	Limits   bool          // every transfer counts against a limit
+	Gates    bool          // every transfer passes a gate
 	NoLog    bool          // without the Merkle log, to know what that costs
 	Mix      []string      // of Kinds, each as often as it stands there
 	For      time.Duration // of measuring
@@ -48,6 +49,7 @@ type Report struct {
 	Accounts           int     `json:"accounts"`
 	Hot                bool    `json:"hot"`
 	Limits             bool    `json:"limits"`
+	Gates              bool    `json:"gates"`
 	Log                bool    `json:"log"`
 	Mix                string  `json:"mix"`
 	Seconds            float64 `json:"seconds"`
@@ -186,8 +188,10 @@ func (r *run) open(ctx context.Context) error {
 			ID: ledger.TransferID(fmt.Sprint("fund/", i)), Kind: "fund",
 			Legs: []ledger.Leg{{Debit: world, Credit: person(i), Amount: 1_000_000_000}},
 		})
-		if r.Limits {
+		if r.Gates {
 			ask(ledger.SetGate{Gate: ledger.Gate{ID: gate(i)}})
+		}
+		if r.Limits {
 			ask(ledger.SetLimit{Limit: ledger.Limit{ID: limit(i), Each: 1 << 40, Day: 1 << 40, Month: 1 << 40}})
 		}
 		if err := flush(1000); err != nil {
@@ -217,7 +221,7 @@ func (r *run) measure(ctx context.Context) (Report, error) {
 	}
 	n := float64(len(latencies))
 	rep := Report{
-		Store: "sqlite", Clients: r.Clients, Accounts: r.Accounts, Hot: r.Hot, Limits: r.Limits, Log: !r.NoLog, Mix: strings.Join(r.Mix, ","),
+		Store: "sqlite", Clients: r.Clients, Accounts: r.Accounts, Hot: r.Hot, Limits: r.Limits, Gates: r.Gates, Log: !r.NoLog, Mix: strings.Join(r.Mix, ","),
 		Seconds: took.Seconds(), Transfers: int64(len(latencies)), TransfersPerSecond: n / took.Seconds(),
 		PerCommit: n / float64(max(1, r.commits.commits.Load())), BytesPerTransfer: float64(after-before) / n,
 		CPUPerTransfer: float64(used.Microseconds()) / n, MaxRSS: maxRSS(),
@@ -290,8 +294,11 @@ func (r *run) one(ctx context.Context, rng *rand.Rand) error {
 		leg.Credit = person((who + 1 + rng.IntN(r.Accounts-1)) % r.Accounts)
 	}
 	m.Legs = []ledger.Leg{leg}
+	if r.Gates {
+		m.Gate = gate(who)
+	}
 	if r.Limits {
-		m.Gate, m.Limits = gate(who), []ledger.LimitID{limit(who)}
+		m.Limits = []ledger.LimitID{limit(who)}
 	}
 	var do ledger.Action = m
 	if kind == "hold" {

@@ -232,21 +232,35 @@ func (d *decider) collect() {
 	if moved != 0 || held != 0 {
 		panic(fmt.Sprintf("ledger: a batch changes the sum of all balances by %d, of holds by %d", moved, held))
 	}
-	for _, g := range d.gates {
-		d.c.Gates = append(d.c.Gates, g)
+	for id, now := range d.gates {
+		if have, ok := d.old.Gates[id]; ok && have.Gate == now.Gate {
+			d.c.Passed = append(d.c.Passed, now)
+		} else {
+			d.c.Gates = append(d.c.Gates, now)
+		}
 	}
-	for _, l := range d.limits {
-		d.c.Limits = append(d.c.Limits, l)
+	for id, now := range d.limits {
+		if have, ok := d.old.Limits[id]; ok && have.Limit == now.Limit {
+			d.c.Used = append(d.c.Used, now)
+		} else {
+			d.c.Limits = append(d.c.Limits, now)
+		}
 	}
 	for num, id := range d.fates {
 		t := d.transfers[id]
 		d.c.Fates = append(d.c.Fates, Fate{Num: num, Until: t.Until, End: t.End, Ended: t.Ended, Posted: t.Posted, Refunded: t.Refunded})
 	}
-	slices.SortFunc(d.c.Accounts, func(a, b *AccountRow) int { return cmp.Compare(a.Num, b.Num) })
-	slices.SortFunc(d.c.Balances, func(a, b *AccountRow) int { return cmp.Compare(a.Num, b.Num) })
-	slices.SortFunc(d.c.Gates, func(a, b *GateRow) int { return cmp.Compare(a.Num, b.Num) })
-	slices.SortFunc(d.c.Limits, func(a, b *LimitRow) int { return cmp.Compare(a.Num, b.Num) })
+	byNum(func(a *AccountRow) int64 { return a.Num }, d.c.Accounts, d.c.Balances)
+	byNum(func(g *GateRow) int64 { return g.Num }, d.c.Gates, d.c.Passed)
+	byNum(func(l *LimitRow) int64 { return l.Num }, d.c.Limits, d.c.Used)
 	slices.SortFunc(d.c.Fates, func(a, b Fate) int { return cmp.Compare(a.Num, b.Num) })
+}
+
+// byNum sorts lists of rows by their numbers.
+func byNum[R any](num func(R) int64, lists ...[]R) {
+	for _, rows := range lists {
+		slices.SortFunc(rows, func(a, b R) int { return cmp.Compare(num(a), num(b)) })
+	}
 }
 
 // validID says whether something can be an identifier: not empty, not too long, text.

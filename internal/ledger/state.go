@@ -157,7 +157,9 @@ type Changes struct {
 	Accounts []*AccountRow
 	Balances []*AccountRow // those of which only balance and lines have changed: most
 	Gates    []*GateRow
+	Passed   []*GateRow // those of which only the meter has changed: most
 	Limits   []*LimitRow
+	Used     []*LimitRow // likewise
 	Fates    []Fate
 	Pages    []Page
 	Closed   time.Time // becomes the head's

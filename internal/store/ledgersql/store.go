@@ -94,8 +94,8 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 	if err == nil {
 		s.head, s.tree = next, tree
 		remember(&s.accounts, slices.Concat(c.Changes.Accounts, c.Changes.Balances), func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
-		remember(&s.gates, c.Changes.Gates, func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
-		remember(&s.limits, c.Changes.Limits, func(l *ledger.LimitRow) (ledger.LimitID, int64) { return l.ID, l.Num })
+		remember(&s.gates, slices.Concat(c.Changes.Gates, c.Changes.Passed), func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
+		remember(&s.limits, slices.Concat(c.Changes.Limits, c.Changes.Used), func(l *ledger.LimitRow) (ledger.LimitID, int64) { return l.ID, l.Num })
 		return nil
 	}
 	var failed *sqldb.CommitError

@@ -21,6 +21,7 @@ func write(b *sqldb.Batch, last int64, c *ledger.Changes) {
 	writePages(b, c.Pages)
 	writeGates(b, last, c.Gates)
 	writeLimits(b, last, c.Limits)
+	writeMeters(b, c.Passed, c.Used)
 	writeFates(b, c.Fates)
 }
 
@@ -164,6 +165,17 @@ func limitSet(rows []*ledger.LimitRow) sqldb.Set {
 		columnOf(rows, func(l *ledger.LimitRow) int64 { return l.Version }),
 		columnOf(rows, func(l *ledger.LimitRow) []byte { return l.Bytes() }),
 	}
+}
+
+func writeMeters(b *sqldb.Batch, passed []*ledger.GateRow, used []*ledger.LimitRow) {
+	b.Exec("update meters of gates", `UPDATE ledger_gates AS g SET meter = c1 FROM {set} WHERE g.num = c0`, sqldb.Set{
+		columnOf(passed, func(g *ledger.GateRow) int64 { return g.Num }),
+		columnOf(passed, func(g *ledger.GateRow) []byte { return g.Bytes() }),
+	})
+	b.Exec("update meters of limits", `UPDATE ledger_limits AS l SET meter = c1 FROM {set} WHERE l.num = c0`, sqldb.Set{
+		columnOf(used, func(l *ledger.LimitRow) int64 { return l.Num }),
+		columnOf(used, func(l *ledger.LimitRow) []byte { return l.Bytes() }),
+	})
 }
 
 func writeFates(b *sqldb.Batch, fates []ledger.Fate) {

@@ -169,10 +169,10 @@ func (m *Memory) commit(c ledger.Commit) {
 	for _, a := range slices.Concat(c.Changes.Accounts, c.Changes.Balances) {
 		put(m.accounts, a.Num, a, was)
 	}
-	for _, g := range c.Changes.Gates {
+	for _, g := range slices.Concat(c.Changes.Gates, c.Changes.Passed) {
 		put(m.gates, g.Num, g, was)
 	}
-	for _, l := range c.Changes.Limits {
+	for _, l := range slices.Concat(c.Changes.Limits, c.Changes.Used) {
 		put(m.limits, l.Num, l, was)
 	}
 	for _, f := range c.Changes.Fates {
