@@ -38,7 +38,7 @@ kozamori bench http [--help]     a bank's program over HTTP
 	return errors.New("what is to be measured? See kozamori bench --help")
 }
 
-func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err error) {
+func benchLedger(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("kozamori bench ledger", flag.ContinueOnError)
 	l := bench.Ledger{}
 	flags.StringVar(&l.Store, "store", "sqlite", "sqlite, or the URL of a PostgreSQL database (a schema is made in it, and dropped)")
@@ -71,22 +71,30 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 	if l.Clients < 1 || l.Accounts < 2 || *seconds < 1 {
 		return errors.New("--clients and --seconds must be at least 1, --accounts at least 2")
 	}
-	dir, err := os.MkdirTemp(l.Dir, "kozamori-bench-")
+	return inFolder(&l.Dir, *profile, func() error { return printLedger(ctx, l, *compare, *asJSON, stdout) })
+}
+
+// inFolder runs a measurement with a folder of its own, which is removed afterwards, and a profile where one is wanted.
+func inFolder(dir *string, profile string, run func() error) (err error) {
+	if *dir, err = os.MkdirTemp(*dir, "kozamori-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(*dir)) }()
+	if profile == "" {
+		return run()
+	}
+	stop, err := startProfile(profile)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	l.Dir = dir
-	if *profile != "" {
-		stop, err := startProfile(*profile)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, stop()) }()
-	}
-	if *compare != "" {
-		c, err := l.Compare(ctx, *compare)
-		if err != nil || *asJSON {
+	return errors.Join(run(), stop())
+}
+
+// printLedger measures and prints.
+func printLedger(ctx context.Context, l bench.Ledger, compare string, asJSON bool, stdout io.Writer) error {
+	if compare != "" {
+		c, err := l.Compare(ctx, compare)
+		if err != nil || asJSON {
 			return errors.Join(err, json.NewEncoder(stdout).Encode(c))
 		}
 		_, err = fmt.Fprintf(stdout, "medians of five: plain %.0f transfers a second, %s %.0f: %.2f of it\n", c.Plain, c.What, c.With, c.Ratio)
@@ -96,7 +104,7 @@ func benchLedger(ctx context.Context, args []string, stdout io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	if *asJSON {
+	if asJSON {
 		return json.NewEncoder(stdout).Encode(rep)
 	}
 	_, err = fmt.Fprintf(stdout, `%s, %d clients, %d accounts, mix %s%s
