@@ -272,14 +272,14 @@ func TestMetersAreTheSame(t *testing.T) {
 			if !results[0].OK() {
 				t.Fatalf("%+v", results[0])
 			}
-			st.Limits["l"] = changes.Limits[0]
-			if got, want := m.Stored(), changes.Limits[0].Bytes(); string(got) != string(want) {
+			st.Limits["l"] = changes.Used[0]
+			if got, want := m.Stored(), changes.Used[0].Bytes(); string(got) != string(want) {
 				t.Fatalf("seed %d, use %d at %v: % x, want % x", seed, n, at, got, want)
 			}
 			for _, around := range []time.Duration{0, -30 * time.Hour, -24 * time.Hour, -time.Microsecond, time.Microsecond, 24 * time.Hour, 30 * 24 * time.Hour} {
 				then := at.Add(around)
 				day, month := m.In(then.UnixMicro())
-				if u := changes.Limits[0].Usage(then); u.Day != day || u.Month != month {
+				if u := changes.Used[0].Usage(then); u.Day != day || u.Month != month {
 					t.Fatalf("seed %d, use %d, at %v: %d, %d, want %+v", seed, n, then, day, month, u)
 				}
 			}
