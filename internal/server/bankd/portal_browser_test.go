@@ -59,7 +59,7 @@ func looked(t *testing.T, ctx context.Context, url, name string) {
 	for _, lang := range []string{"en", "ja"} {
 		for _, width := range []int64{1200, 390} {
 			var err error
-			for range 4 { // now and then the browser loses the end of a navigation; she would open the page again
+			for range 8 { // now and then the browser loses the end of a navigation; she would open the page again
 				once, cancel := context.WithTimeout(ctx, 10*time.Second)
 				err = chromedp.Do(once, chromedp.EmulateViewport(width, 844), chromedp.Navigate(url+"?lang="+lang), chromedp.WaitVisible("h1"))
 				cancel()
