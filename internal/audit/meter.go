@@ -51,6 +51,9 @@ func (m *meter) count(us int64, amount money.Yen, longest time.Duration) {
 	newest := us
 	if n := len(m.uses); n > 0 {
 		newest = max(newest, m.uses[n-1].atUs)
+		if m.uses[n-1].amount == 0 {
+			m.uses = m.uses[:n-1]
+		}
 	}
 	m.uses = append(m.uses, counted{newest, amount})
 	gone := 0
@@ -83,15 +86,20 @@ func (m *meter) join(recentUs int64) {
 	m.uses = joined
 }
 
-// giveBack takes an amount off the first uses from a moment on.
+// giveBack takes an amount off the first uses from a moment on, unless uses of that moment are forgotten. The last use
+// stays, of nothing if need be.
 func (m *meter) giveBack(us int64, amount money.Yen) {
+	if us <= m.forgottenUs {
+		return
+	}
 	for i := range m.uses {
 		if u := &m.uses[i]; u.atUs >= us {
 			part := min(amount, u.amount)
 			u.amount, amount = u.amount-part, amount-part
 		}
 	}
-	m.uses = slices.DeleteFunc(m.uses, func(u counted) bool { return u.amount == 0 })
+	last := len(m.uses) - 1
+	m.uses = append(slices.DeleteFunc(slices.Clone(m.uses[:max(0, last)]), func(u counted) bool { return u.amount == 0 }), m.uses[max(0, last):]...)
 }
 
 // stored is the meter as a column keeps it.

@@ -29,7 +29,7 @@ const (
 // Meter is what was used of a limit or gate: exact, or stricter than the true sliding window, never looser. It
 // is a value: its methods leave the one they are called on as it was.
 type Meter struct {
-	uses      []use // oldest first, none of nothing
+	uses      []use // oldest first; the youngest may be of nothing, others not
 	forgotten int64 // microseconds: the latest moment of those dropped for their age; 0 for none
 }
 
@@ -65,11 +65,14 @@ func (m Meter) counted(at time.Time, window time.Duration) money.Yen {
 // back dated too early must not leave the window too early either. It drops what no window up to longest can see any
 // more.
 func (m Meter) add(at time.Time, amount money.Yen, longest time.Duration) Meter {
-	newest := micros(at)
-	if n := len(m.uses); n > 0 {
-		newest = max(newest, m.uses[n-1].at)
+	newest, was := micros(at), m.uses
+	if n := len(was); n > 0 {
+		newest = max(newest, was[n-1].at)
+		if was[n-1].amount == 0 {
+			was = was[:n-1]
+		}
 	}
-	uses := append(slices.Clip(m.uses), use{newest, amount})
+	uses := append(slices.Clip(was), use{newest, amount})
 	for end := newest - (longest + Slack).Microseconds(); uses[0].at <= end; uses = uses[1:] {
 		m.forgotten = max(m.forgotten, uses[0].at)
 	}
@@ -101,16 +104,21 @@ func merge(uses []use, newest int64) []use {
 }
 
 // take gives back an amount that was added at a moment: from the oldest uses that may hold it, as it may have been
-// dated or merged later than that, or have been dropped meanwhile.
+// dated or merged later than that. What was added so early that it may have been dropped is gone with it: what is
+// left is somebody else's. The youngest use stays where nothing is left of it, so that its date does.
 func (m Meter) take(at time.Time, amount money.Yen) Meter {
+	from := micros(at)
+	if from <= m.forgotten {
+		return m
+	}
 	uses := make([]use, 0, len(m.uses))
-	for _, u := range m.uses {
-		if u.at >= micros(at) {
+	for i, u := range m.uses {
+		if u.at >= from {
 			part := min(amount, u.amount)
 			amount -= part
 			u.amount -= part
 		}
-		if u.amount > 0 {
+		if u.amount > 0 || i == len(m.uses)-1 {
 			uses = append(uses, u)
 		}
 	}
@@ -151,7 +159,7 @@ func ParseMeter(b []byte) (Meter, error) {
 		var ok1, ok2 bool
 		since, b, ok1 = nonNegative(b, lastMicros-at)
 		amount, b, ok2 = nonNegative(b, int64(money.Max))
-		if at += since; !ok1 || !ok2 || at == 0 || amount == 0 {
+		if at += since; !ok1 || !ok2 || at == 0 || amount == 0 && len(b) > 0 {
 			return Meter{}, errMeter
 		}
 		m.uses = append(m.uses, use{at, money.Yen(amount)})

@@ -25,43 +25,49 @@ func (n naive) sum(at time.Time, window time.Duration) (sum money.Yen) {
 	return sum
 }
 
-// A meter counts exactly what the true sliding window counts while there are few uses, and beyond that never less,
-// and not more than a window that is longer by the grain.
+// A meter counts exactly what the true sliding window counts while there are few uses and the clock only goes on, and
+// beyond that never less, and not more than a window that is longer by the grain. Holds are given back at any age, also
+// when their use was dropped long ago.
 func TestMeterIsNeverLooser(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		longest := rapid.SampledFrom([]time.Duration{DayWindow, MonthWindow}).Draw(t, "longest window")
 		var m Meter
 		var all naive
 		many := rapid.Bool().Draw(t, "many")
-		count := rapid.IntRange(1, 60).Draw(t, "uses")
-		step := 24 * 60
+		backwards := rapid.IntRange(0, 2).Draw(t, "clock goes back") == 0
+		count, step := rapid.IntRange(1, 100).Draw(t, "uses"), 24*60
 		if many {
 			count, step = 400, rapid.IntRange(1, 240).Draw(t, "step")
 		}
-		at := meterStart
+		at, oldGivenBack := meterStart, false
 		for range count {
 			at = at.Add(time.Duration(rapid.IntRange(0, step).Draw(t, "minutes")) * time.Minute)
+			now := at
+			if backwards && rapid.IntRange(0, 9).Draw(t, "back") == 0 {
+				now = at.Add(-time.Duration(rapid.IntRange(0, 40*24*60).Draw(t, "by")) * time.Minute)
+			}
 			amount := money.Yen(rapid.IntRange(1, 1000).Draw(t, "yen"))
-			m = m.add(at, amount, MonthWindow)
-			all = append(all, use{micros(at), amount})
-			if rapid.IntRange(0, 9).Draw(t, "give back") == 0 {
+			m = m.add(now, amount, longest)
+			all = append(all, use{micros(now), amount})
+			if rapid.IntRange(0, 4).Draw(t, "give back") == 0 {
 				i := rapid.IntRange(0, len(all)-1).Draw(t, "which")
+				oldGivenBack = oldGivenBack || all[i].at <= m.forgotten
 				m = m.take(time.UnixMicro(all[i].at).UTC(), all[i].amount)
 				all = slices.Delete(slices.Clone(all), i, i+1)
 			}
 			ask := at.Add(time.Duration(rapid.IntRange(0, 40*24*60).Draw(t, "later")) * time.Minute)
-			day, month := m.counted(ask, DayWindow), m.counted(ask, MonthWindow)
-			switch {
-			case day < all.sum(ask, DayWindow) || month < all.sum(ask, MonthWindow):
-				t.Fatalf("looser: %d of %d in a day, %d of %d in a month", day, all.sum(ask, DayWindow), month, all.sum(ask, MonthWindow))
-			case !many && (day > all.sum(ask, DayWindow) || month > all.sum(ask, MonthWindow)):
-				t.Fatal("not exact with few uses")
-			}
-			// One given back after it was merged may leave a later one of its grain: twice the grain is safe.
-			if most := all.sum(ask, DayWindow+2*DayGrain); day > most && at.Sub(meterStart) < DayWindow {
-				t.Fatalf("%d in a day, and a window longer by the grain holds %d", day, most)
-			}
-			if most := all.sum(ask, MonthWindow+2*OldGrain); month > most {
-				t.Fatalf("%d in a month, and a window longer by the grain holds %d", month, most)
+			for _, window := range []time.Duration{DayWindow, longest} {
+				got, true1 := m.counted(ask, window), all.sum(ask, window)
+				grain := 2 * OldGrain // one given back after it was merged may leave a later one of its grain
+				switch {
+				case got < true1:
+					t.Fatalf("looser: %d of %d in %v", got, true1, window)
+				case backwards || oldGivenBack:
+				case !many && got > true1:
+					t.Fatalf("not exact with few uses: %d of %d in %v", got, true1, window)
+				case got > all.sum(ask, window+grain):
+					t.Fatalf("%d in %v, and a window longer by the grain holds %d", got, window, all.sum(ask, window+grain))
+				}
 			}
 		}
 		if len(m.uses) > ExactUses+2*(24*4*2)+31*4 {
@@ -72,6 +78,43 @@ func TestMeterIsNeverLooser(t *testing.T) {
 			t.Fatalf("read back: %v", err)
 		}
 	})
+}
+
+// A hold is voided long after its use was dropped for its age: what somebody used meanwhile stays used.
+func TestLateVoidLoosensNothing(t *testing.T) {
+	hold := func(id TransferID) Hold {
+		return Hold{Move: Move{ID: id, Gate: "g", Limits: []LimitID{"l"}, Legs: []Leg{{"a", "b", 100}}}}
+	}
+	later := meterStart.Add(32 * 24 * time.Hour)
+	open := func(id AccountID) Open { return Open{Account{ID: id, Floor: -10_000, Ceiling: 10_000}} }
+	for _, end := range []Action{Void{"1"}, Post{"1", []money.Yen{1}}} {
+		got, _ := Decide(NewState(), []Request{
+			{At: meterStart, Do: open("a")}, {At: meterStart, Do: open("b")},
+			{At: meterStart, Do: SetGate{Gate: Gate{ID: "g", LimitedUntil: later.AddDate(0, 1, 0), LimitedCap: 100}}},
+			{At: meterStart, Do: SetLimit{Limit{ID: "l", Each: 100, Day: 100, Month: 100}}},
+			{At: meterStart, Do: hold("1")},
+			{At: later, Do: hold("2").Move},
+			{At: later.Add(time.Minute), Do: end},
+			{At: later.Add(2 * time.Minute), Do: with(hold("3").Move, func(m *Move) { m.Gate = "" })},
+			{At: later.Add(2 * time.Minute), Do: with(hold("4").Move, func(m *Move) { m.Limits = nil })},
+		})
+		if got[6].Outcome != Done || got[7].Outcome != OverLimit || got[8].Outcome != GateLimited {
+			t.Errorf("%+v: %+v, then %+v and %+v", end, got[6], got[7], got[8])
+		}
+	}
+}
+
+func with(m Move, change func(*Move)) Move {
+	change(&m)
+	return m
+}
+
+// The latest use is given back, the clock goes back by a day, and is set right: what was used meanwhile counts.
+func TestGivenBackAndTheClockGoesBack(t *testing.T) {
+	m := Meter{}.add(meterStart, 1, MonthWindow).take(meterStart, 1).add(meterStart.Add(-25*time.Hour), 400, MonthWindow)
+	if got := m.counted(meterStart, DayWindow); got != 400 {
+		t.Errorf("%d counted", got)
+	}
 }
 
 // A clock that goes back up to a day is judged by what was used since; one that goes back further finds nothing left.

@@ -21,8 +21,9 @@ type model struct {
 
 // usage is what was used of a limit or gate.
 type usage struct {
-	uses []*used
-	gone time.Time // the latest of those that were older than every window, and a day more, when another came
+	uses   []*used
+	latest time.Time // the date of the latest there ever was, given back or not
+	gone   time.Time // the latest of those that were older than every window, and a day more, when another came
 }
 
 type used struct {
@@ -136,12 +137,11 @@ func (m *model) spend(mv ledger.Move, at time.Time) {
 			m.used[meter] = u
 		}
 		date := at
-		for _, one := range u.uses {
-			if one.at.After(date) {
-				date = one.at
-			}
+		if u.latest.After(date) {
+			date = u.latest
 		}
 		u.uses = append(u.uses, &used{date, mv.Sum()})
+		u.latest = date
 		for _, one := range u.uses {
 			if !one.at.After(date.Add(-longest-24*time.Hour)) && one.amount > 0 {
 				one.amount = 0
@@ -154,9 +154,12 @@ func (m *model) spend(mv ledger.Move, at time.Time) {
 	}
 }
 
-// giveBack takes an amount from the oldest uses that may hold it.
+// giveBack takes an amount from the oldest uses that may hold it; what may be gone already is given back to nobody.
 func (m *model) giveBack(mv ledger.Move, at time.Time, amount money.Yen) {
 	for meter := range meters(mv) {
+		if !at.After(m.used[meter].gone) {
+			continue
+		}
 		rest := amount
 		for _, one := range m.used[meter].uses {
 			if !one.at.Before(at) {
