@@ -358,3 +358,144 @@ func TestDecidedWhileAnotherIsStored(t *testing.T) {
 		})
 	}
 }
+
+// A gate is given a parent, and somebody passes it while that is being stored: the parent is found.
+func TestParentOfAGateThatIsBeingStored(t *testing.T) {
+	m, l := books(t, ledger.Options{})
+	set := func(g ledger.Gate, version int64) ledger.Request {
+		return ledger.Request{At: at, Do: ledger.SetGate{Gate: g, IfVersion: version}}
+	}
+	if _, err := l.SubmitAll(t.Context(), []ledger.Request{set(ledger.Gate{ID: "p"}, 0), set(ledger.Gate{ID: "g"}, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	inside, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	m.Fail = func(ledger.Commit) (bool, error) {
+		once.Do(func() { close(inside); <-release })
+		return true, nil
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if r, err := l.Submit(t.Context(), set(ledger.Gate{ID: "g", Parent: "p"}, 1)); err != nil || !r.OK() {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+	<-inside
+	decided := make(chan ledger.Result, 1)
+	wg.Go(func() {
+		through := pay("m", 1)
+		mv := through.Do.(ledger.Move)
+		mv.Gate = "g"
+		through.Do, through.Then = mv, func(r ledger.Result) []ledger.Write { decided <- r; return nil }
+		if r, err := l.Submit(t.Context(), through); err != nil || !r.OK() {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+	if r := <-decided; !r.OK() {
+		t.Errorf("%+v", r)
+	}
+	close(release)
+	wg.Wait()
+}
+
+// watched counts the loads of a store, and may make one fail.
+type watched struct {
+	*storetest.Memory
+	loads atomic.Int64
+	fail  func(load int64) error
+}
+
+func (w *watched) Load(ctx context.Context, n ledger.Names) (*ledger.State, error) {
+	load := w.loads.Add(1)
+	if w.fail != nil {
+		if err := w.fail(load); err != nil {
+			return nil, err
+		}
+	}
+	return w.Memory.Load(ctx, n)
+}
+
+// However many of a batch give themselves up, it is decided once.
+func TestManyGiveThemselvesUp(t *testing.T) {
+	m, funding := books(t, ledger.Options{})
+	funding.Close()
+	w := &watched{Memory: m}
+	l := ledger.New(w, ledger.Options{})
+	t.Cleanup(l.Close)
+	release := blocked(t, l)
+	before := w.loads.Load()
+	var wg sync.WaitGroup
+	for i := range 400 {
+		wg.Go(func() {
+			r := pay(fmt.Sprint(i), 1)
+			if i%2 == 0 {
+				r.Then = func(ledger.Result) []ledger.Write {
+					return []ledger.Write{ledger.Abandon{Why: fault.New(fault.Conflict, "test", nil)}}
+				}
+			}
+			if _, err := l.Submit(t.Context(), r); (i%2 == 0) != (fault.Of(err) == fault.Conflict && err != nil) {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	for l.Waiting() < 400 {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	if n := w.loads.Load() - before; n > 3 {
+		t.Errorf("%d loads", n)
+	}
+	if a, err := m.Account(t.Context(), "to"); err != nil || a.Balance != 200 {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// It is not known whether a commit took effect, and then the books cannot be read: whoever asked hears that it is not
+// known, and is not done a second time.
+func TestUnknownAndThenUnreadable(t *testing.T) {
+	m, funding := books(t, ledger.Options{})
+	funding.Close()
+	w := &watched{Memory: m, fail: func(load int64) error {
+		if load == 2 {
+			return errors.New("a row that cannot be read")
+		}
+		return nil
+	}}
+	l := ledger.New(w, ledger.Options{})
+	t.Cleanup(l.Close)
+	m.Fail = failing(1, true, ledger.ErrUnknown)
+	note := ledger.Request{At: at, Do: ledger.Note{}, Then: func(ledger.Result) []ledger.Write { return []ledger.Write{storetest.Row("noted")} }}
+	if _, err := l.Submit(t.Context(), note); fault.Of(err) != fault.Unavailable || !errors.Is(err, ledger.ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+	check(t, m, 0, "noted")
+}
+
+// It is not known whether a commit took effect, and the second time there is nothing to store: that it was not done is
+// said only once it cannot come any more.
+func TestUnknownAndThenGivenUp(t *testing.T) {
+	m, l := books(t, ledger.Options{})
+	var stored atomic.Int64
+	m.Fail = func(ledger.Commit) (bool, error) {
+		if stored.Add(1) == 1 {
+			return false, ledger.ErrUnknown
+		}
+		return true, nil
+	}
+	asked := 0
+	r := pay("p", 10)
+	r.Then = func(ledger.Result) []ledger.Write {
+		if asked++; asked > 1 {
+			return []ledger.Write{ledger.Abandon{Why: fault.New(fault.Conflict, "test", nil)}}
+		}
+		return nil
+	}
+	if _, err := l.Submit(t.Context(), r); fault.Of(err) != fault.Conflict || err == nil {
+		t.Errorf("%v", err)
+	}
+	if stored.Load() != 2 { // the second has nothing in it and moves the head, so that the first fails if it still comes
+		t.Errorf("%d commits", stored.Load())
+	}
+	check(t, m, 0)
+}

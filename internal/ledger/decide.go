@@ -27,6 +27,7 @@ func Decide(state *State, reqs []Request) ([]Result, *Changes) {
 // decider is a state while a batch is decided: the old rows, and over them those that are new.
 type decider struct {
 	old       *State
+	up        *decider // the batch, where this is one call of it that may be given up; nil for the batch itself
 	accounts  map[AccountID]*AccountRow
 	transfers map[TransferID]*TransferRow
 	gates     map[GateID]*GateRow
@@ -46,30 +47,68 @@ func newDecider(state *State, requests int) *decider {
 	}
 }
 
-// over is what an id is now: the new row, or the old one.
-func over[K comparable, V any](now, old map[K]*V, id K) (*V, bool) {
-	if v, ok := now[id]; ok {
-		return v, true
-	}
-	v, ok := old[id]
-	return v, ok
+// apart decides what comes next upon d, and leaves d as it is until join.
+func (d *decider) apart() *decider {
+	c := newDecider(d.old, 0)
+	c.up, c.last, c.c.Closed = d, d.last, d.c.Closed
+	return c
+}
+
+// join takes over what was decided apart.
+func (d *decider) join(c *decider) {
+	maps.Copy(d.accounts, c.accounts)
+	maps.Copy(d.transfers, c.transfers)
+	maps.Copy(d.gates, c.gates)
+	maps.Copy(d.limits, c.limits)
+	maps.Copy(d.fates, c.fates)
+	d.last, d.c.Closed = c.last, c.c.Closed
+	d.c.Entries = append(d.c.Entries, c.c.Entries...)
+	d.c.Names = append(d.c.Names, c.c.Names...)
+	d.c.Pages = append(d.c.Pages, c.c.Pages...)
 }
 
 func (d *decider) account(id AccountID) (*AccountRow, bool) {
-	return over(d.accounts, d.old.Accounts, id)
+	if row, ok := d.accounts[id]; ok || d.up == nil {
+		return over(row, d.old.Accounts, id)
+	}
+	return d.up.account(id)
 }
 
 func (d *decider) transferOf(id TransferID) (*TransferRow, bool) {
-	return over(d.transfers, d.old.Transfers, id)
+	if row, ok := d.transfers[id]; ok || d.up == nil {
+		return over(row, d.old.Transfers, id)
+	}
+	return d.up.transferOf(id)
 }
-func (d *decider) gate(id GateID) (*GateRow, bool)    { return over(d.gates, d.old.Gates, id) }
-func (d *decider) limit(id LimitID) (*LimitRow, bool) { return over(d.limits, d.old.Limits, id) }
 
-// own is a row that may be written into: the batch's copy of it.
-func own[K comparable, V any](now, old map[K]*V, id K) *V {
+func (d *decider) gate(id GateID) (*GateRow, bool) {
+	if row, ok := d.gates[id]; ok || d.up == nil {
+		return over(row, d.old.Gates, id)
+	}
+	return d.up.gate(id)
+}
+
+func (d *decider) limit(id LimitID) (*LimitRow, bool) {
+	if row, ok := d.limits[id]; ok || d.up == nil {
+		return over(row, d.old.Limits, id)
+	}
+	return d.up.limit(id)
+}
+
+// over is the new row, or the old one where there is none.
+func over[K comparable, V any](row *V, old map[K]*V, id K) (*V, bool) {
+	if row != nil {
+		return row, true
+	}
+	row, ok := old[id]
+	return row, ok
+}
+
+// own is a row that may be written into: this decider's copy of it.
+func own[K comparable, V any](now map[K]*V, find func(K) (*V, bool), id K) *V {
 	v, ok := now[id]
 	if !ok {
-		have, there := old[id]
+		have, there := find(id)
 		if !there {
 			panic(fmt.Sprintf("ledger: the store did not load %v", id))
 		}
@@ -96,12 +135,17 @@ func add[K comparable, V any](into, rows map[K]*V) {
 	}
 }
 
-// over puts the new rows over a state.
-func (d *decider) over(s *State) {
+// putOver puts the new rows over a state, and the parents of the gates among them, which who passes those must find.
+func (d *decider) putOver(s *State) {
 	maps.Copy(s.Accounts, d.accounts)
 	maps.Copy(s.Transfers, d.transfers)
 	maps.Copy(s.Gates, d.gates)
 	maps.Copy(s.Limits, d.limits)
+	for _, g := range d.gates {
+		if p, ok := d.gate(g.Parent); ok {
+			s.Gates[p.ID] = p
+		}
+	}
 }
 
 // moment is a time as the books keep it.
@@ -209,7 +253,7 @@ func (d *decider) settle(at time.Time, do Action) Result {
 		return Result{Outcome: NotEmpty, At: at, Account: id, Left: now.Balance}
 	}
 	d.enter(Entry{Act: ActBound, At: at, Of: row.Num, Detail: now.detail()})
-	own(d.accounts, d.old.Accounts, id).Account = now
+	own(d.accounts, d.account, id).Account = now
 	return Result{Outcome: Done, At: at}
 }
 

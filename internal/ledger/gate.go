@@ -90,11 +90,11 @@ func (l Limit) windows(u Usage) (each, day, month money.Yen) {
 // spend counts a transfer against its limits and gate.
 func (d *decider) spend(t *Transfer, sum money.Yen) {
 	for _, id := range t.Limits {
-		l := own(d.limits, d.old.Limits, id)
+		l := own(d.limits, d.limit, id)
 		l.Meter = l.add(t.Result.At, sum, MonthWindow)
 	}
 	if t.Gate != "" {
-		g := own(d.gates, d.old.Gates, t.Gate)
+		g := own(d.gates, d.gate, t.Gate)
 		g.Meter = g.add(t.Result.At, sum, DayWindow)
 	}
 }
@@ -102,11 +102,11 @@ func (d *decider) spend(t *Transfer, sum money.Yen) {
 // unspend gives back what a hold counted and did not post.
 func (d *decider) unspend(t *Transfer, sum money.Yen) {
 	for _, id := range t.Limits {
-		l := own(d.limits, d.old.Limits, id)
+		l := own(d.limits, d.limit, id)
 		l.Meter = l.take(t.Result.At, sum)
 	}
 	if t.Gate != "" {
-		g := own(d.gates, d.old.Gates, t.Gate)
+		g := own(d.gates, d.gate, t.Gate)
 		g.Meter = g.take(t.Result.At, sum)
 	}
 }
@@ -143,7 +143,7 @@ func (d *decider) setGate(at time.Time, s SetGate) Result {
 	})}
 	if there {
 		d.enter(e)
-		row := own(d.gates, d.old.Gates, g.ID)
+		row := own(d.gates, d.gate, g.ID)
 		row.Gate, row.ParentNum = g, parent
 		return Result{Outcome: Done, At: at}
 	}
@@ -179,7 +179,7 @@ func (d *decider) setLimit(at time.Time, l Limit) Result {
 	e := Entry{Act: ActLimit, At: at, Of: have.Num, Detail: detail(LimitDetail{l.Each, l.Day, l.Month, l.Version})}
 	if there {
 		d.enter(e)
-		own(d.limits, d.old.Limits, l.ID).Limit = l
+		own(d.limits, d.limit, l.ID).Limit = l
 		return Result{Outcome: Done, At: at}
 	}
 	e.ID = string(l.ID)

@@ -143,6 +143,9 @@ func (l *Ledger) Waiting() int {
 
 // work is the committer. While one commit is being stored, what arrives meanwhile is decided upon it, to be stored
 // next: deciding and storing go beside each other. Nobody is answered before his own commit is durable.
+//
+//	a call:  waits ──extend──▶ decided (next) ──depart──▶ stored (flying) ──land──▶ answered
+//	              ◀── where what it was decided upon came to nothing ──┘
 func (l *Ledger) work() {
 	defer close(l.done)
 	landed := make(chan error, 1)
@@ -206,7 +209,7 @@ func (l *Ledger) more(next, flying *attempt) *attempt {
 // something that did not come to be is decided anew.
 func (l *Ledger) land(flying, next *attempt, err error, landed chan<- error) *attempt {
 	if err != nil {
-		l.retry(flying.batch, flying, err)
+		l.retry(flying, err)
 		if next != nil {
 			l.run(next.batch)
 		}
@@ -224,15 +227,11 @@ func (l *Ledger) land(flying, next *attempt, err error, landed chan<- error) *at
 	return l.depart(next, landed)
 }
 
-// depart begins to store an attempt, unless there is nothing to store or somebody in it stands in the way; then it ends
-// it, and gives nil.
+// depart begins to store an attempt; where that is not needed or not possible it ends it, and gives nil.
 func (l *Ledger) depart(a *attempt, landed chan<- error) *attempt {
 	switch {
 	case a.err != nil:
-		l.retry(a.batch, nil, a.err)
-		return nil
-	case a.refused != nil:
-		l.without(a)
+		l.retry(a, a.err)
 		return nil
 	case !a.seal():
 		a.deliver(l)
@@ -242,59 +241,68 @@ func (l *Ledger) depart(a *attempt, landed chan<- error) *attempt {
 	return a
 }
 
-// attempts bounds how often a batch is tried again while the store cannot say what became of it, or while
-// another process keeps writing first. Together the pauses are about a second.
+// attempts bounds how often a batch is tried while the store cannot say what became of it, or while another process
+// keeps writing first. Together the pauses are about a second.
 const attempts = 8
 
 // run answers every call of a batch while nothing is being stored.
-func (l *Ledger) run(batch []*call) { l.retry(batch, nil, nil) }
+func (l *Ledger) run(batch []*call) { l.try(batch, nil, 0, nil) }
 
-// retry answers every call of a batch of which a first attempt has failed; without an error nothing was tried. What
-// cannot be stored is looked for by halves and refused alone.
-func (l *Ledger) retry(batch []*call, a *attempt, err error) {
-	var tried *attempt // the last one, while its outcome is not known
-	for try := 0; ; try++ {
-		switch {
-		case err == nil && try == 0:
-		case err == nil:
-			a.deliver(l)
-			return
-		case errors.Is(err, ErrUnknown):
-			tried = a
-		case errors.Is(err, ErrFenced):
-			unavailable(batch, fenced(err, tried))
-			return
-		case !errors.Is(err, ErrMoved) && fault.Of(err) != fault.Unavailable:
-			l.halve(batch, err)
-			return
-		}
-		if try == 0 && err != nil {
-			try++ // the attempt that failed was one
-		}
-		if try == attempts {
-			unavailable(batch, err)
-			return
-		}
-		if try > 1 {
-			time.Sleep(2 * time.Millisecond << try) // only after two failures in a row
-		}
-		a = l.extend(nil, nil, batch)
-		if err = a.err; err != nil {
-			continue
-		}
-		if tried != nil && a.commit.On.Token == tried.commit.Token {
-			tried.deliver(l) // it had been committed after all
-			return
-		}
-		if a.refused != nil {
-			l.without(a)
-			return
-		}
-		if a.seal() {
-			err = l.store.Commit(context.Background(), a.commit)
-		}
+// retry goes on after a first attempt has failed.
+func (l *Ledger) retry(a *attempt, err error) {
+	if tried, again := l.failed(a, nil, err); again {
+		l.try(a.batch, tried, 1, err)
 	}
 }
+
+// try answers every call of a batch, of which so many attempts have been made; tried is the last of which it is not
+// known whether it took effect, nil for none, and err why the last one failed.
+func (l *Ledger) try(batch []*call, tried *attempt, made int, err error) {
+	for again := true; made < attempts; made++ {
+		if made > 1 {
+			time.Sleep(2 * time.Millisecond << made) // only after two failures in a row
+		}
+		a := l.extend(nil, nil, batch)
+		switch {
+		case a.err != nil:
+			err = a.err
+		case tried != nil && a.commit.On.Token == tried.commit.Token:
+			tried.deliver(l) // it had been committed after all
+			return
+		case a.seal() || tried != nil: // nothing, too, is stored where an earlier attempt might still come: then it cannot
+			err = l.store.Commit(context.Background(), a.commit)
+		default:
+			err = nil
+		}
+		if err == nil {
+			a.deliver(l)
+			return
+		}
+		if tried, again = l.failed(a, tried, err); !again {
+			return
+		}
+	}
+	unavailable(batch, err)
+}
+
+// failed says whether to try again after an attempt has failed, and which it is then whose outcome is not known. Else it
+// answers every call: what cannot be stored is looked for by halves and refused alone.
+func (l *Ledger) failed(a, tried *attempt, err error) (unknown *attempt, again bool) {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return a, true
+	case errors.Is(err, ErrFenced), tried != nil && a.err != nil && !passing(err):
+		unavailable(a.batch, unresolved(err, tried))
+	case passing(err):
+		return tried, true
+	default: // a commit that fails because of what is in it found its head: nothing that was tried before can have come
+		l.halve(a.batch, err)
+	}
+	return nil, false
+}
+
+// passing says whether a failure may be over soon, and is not that of what is asked.
+func passing(err error) bool { return errors.Is(err, ErrMoved) || fault.Of(err) == fault.Unavailable }
 
 // unavailable fails every call of a batch.
 func unavailable(batch []*call, err error) {
@@ -303,20 +311,12 @@ func unavailable(batch []*call, err error) {
 	}
 }
 
-// fenced is the error of books that are another's now. What was tried before may have been done before.
-func fenced(err error, tried *attempt) error {
+// unresolved is the error of what cannot be gone on with. What was tried before may have been done before.
+func unresolved(err error, tried *attempt) error {
 	if tried != nil {
 		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return err
-}
-
-// without fails the call whose Then panicked or abandons it, and runs the others.
-func (l *Ledger) without(a *attempt) {
-	a.batch[a.culprit].fail(refused(a.refused))
-	if rest := slices.Delete(slices.Clone(a.batch), a.culprit, a.culprit+1); len(rest) > 0 {
-		l.run(rest)
-	}
 }
 
 // halve runs the halves of a batch that cannot be stored because of something in it; a call alone is it.
@@ -341,47 +341,66 @@ func refused(err error) error {
 type attempt struct {
 	batch    []*call
 	requests int
-	results  [][]Result // per call
-	base     *attempt   // what was being stored when this was decided; nil for nothing
+	answers  []answer // per call
+	base     *attempt // what was being stored when this was decided; nil for nothing
 	d        *decider
 	commit   Commit
 	err      error // of loading what the calls name: they are undecided
-	culprit  int   // the call whose Then panicked or abandons it
-	refused  error // nil where none did
 }
 
-// extend adds calls to an attempt, or begins one, upon what is being stored: it loads what they name, decides them, and
-// asks each Then for its rows. Once somebody stands in the way the rest waits to be decided anew.
+// answer is what a call hears once the attempt is stored.
+type answer struct {
+	results []Result
+	err     error // it gave itself up, or its code failed: nothing of it is in the commit
+}
+
+// extend adds calls to an attempt, or begins one, upon what is being stored: it loads what they name and decides them.
 func (l *Ledger) extend(a, flying *attempt, batch []*call) *attempt {
 	if a == nil {
 		a = &attempt{base: flying}
 	}
-	first := len(a.batch)
 	var reqs []Request
 	for _, c := range batch {
 		reqs = append(reqs, c.reqs...)
 	}
-	a.batch = append(a.batch[:first:first], batch...)
+	a.batch = append(slices.Clip(a.batch), batch...)
 	a.requests += len(reqs)
-	if a.err != nil || a.refused != nil {
+	if a.err != nil {
 		return a
 	}
-	var state *State
-	if state, a.err = l.store.Load(context.Background(), NamesOf(reqs)); a.err == nil {
-		a.err = a.learn(state, len(reqs))
+	state, err := l.store.Load(context.Background(), NamesOf(reqs))
+	if err == nil {
+		err = a.learn(state, len(reqs))
 	}
-	for i := 0; i < len(batch) && a.err == nil && a.refused == nil; i++ {
-		mine := make([]Result, len(batch[i].reqs))
-		for j, r := range batch[i].reqs {
-			mine[j] = a.d.decide(moment(r.At), r.Do)
-		}
-		a.results = append(a.results, mine)
-		var writes []Write
-		writes, a.refused = thens(batch[i].reqs, mine)
-		a.culprit = first + i
-		a.commit.Writes = append(a.commit.Writes, writes...)
+	if a.err = err; err != nil {
+		return a
+	}
+	for _, c := range batch {
+		a.answers = append(a.answers, a.decide(c.reqs))
 	}
 	return a
+}
+
+// decide decides a call and asks each Then for its rows. A call with any is decided apart first, so that it leaves
+// nothing behind where it gives itself up.
+func (a *attempt) decide(reqs []Request) answer {
+	d := a.d
+	if slices.ContainsFunc(reqs, func(r Request) bool { return r.Then != nil }) {
+		d = a.d.apart()
+	}
+	results := make([]Result, len(reqs))
+	for i, r := range reqs {
+		results[i] = d.decide(moment(r.At), r.Do)
+	}
+	writes, err := thens(reqs, results)
+	if err != nil {
+		return answer{err: refused(err)}
+	}
+	if d != a.d {
+		a.d.join(d)
+	}
+	a.commit.Writes = append(a.commit.Writes, writes...)
+	return answer{results: results}
 }
 
 // learn takes up what was loaded. It may be as of the commit before the one that is being stored, or after: what that
@@ -400,7 +419,7 @@ func (a *attempt) learn(state *State, requests int) error {
 			return ErrMoved
 		}
 		state.Head = next
-		a.base.d.over(state)
+		a.base.d.putOver(state)
 	}
 	a.d = newDecider(state, requests)
 	a.commit = Commit{On: state.Head, Token: rand.Text(), Changes: a.d.c}
@@ -439,7 +458,7 @@ func (a *attempt) deliver(l *Ledger) {
 		l.opts.AfterCommit()
 	}
 	for i, c := range a.batch {
-		c.results = a.results[i]
+		c.results, c.err = a.answers[i].results, a.answers[i].err
 		close(c.answer)
 	}
 }

@@ -269,7 +269,7 @@ func (d *decider) book(legs []Leg, first int) {
 
 // line changes a balance, notes the entry as a line of the account, and returns the new balance.
 func (d *decider) line(id AccountID, amount money.Yen, entry int64) money.Yen {
-	a := own(d.accounts, d.old.Accounts, id)
+	a := own(d.accounts, d.account, id)
 	a.Balance = money.MustAdd(a.Balance, amount)
 	if len(a.Tail)+1 < PageLines {
 		a.Tail = append(a.Tail[:len(a.Tail):len(a.Tail)], entry)
@@ -283,7 +283,7 @@ func (d *decider) line(id AccountID, amount money.Yen, entry int64) money.Yen {
 // reserve adds the legs of a hold to what its accounts hold (sign 1), or takes them off (sign -1).
 func (d *decider) reserve(t *Transfer, sign money.Yen) {
 	for _, e := range effects(nil, t.Legs) {
-		a := own(d.accounts, d.old.Accounts, e.account)
+		a := own(d.accounts, d.account, e.account)
 		a.HeldOut = money.MustAdd(a.HeldOut, sign*e.out)
 		a.HeldIn = money.MustAdd(a.HeldIn, sign*e.in)
 		if a.HeldIn < 0 || a.HeldOut < 0 {
@@ -297,7 +297,7 @@ func (d *decider) refund(id TransferID, sum money.Yen) {
 	if id == "" || sum == 0 {
 		return
 	}
-	t := own(d.transfers, d.old.Transfers, id)
+	t := own(d.transfers, d.transferOf, id)
 	t.Refunded = money.MustAdd(t.Refunded, sum)
 	d.fates[t.Num] = id
 }
@@ -381,7 +381,7 @@ func (d *decider) openHold(at time.Time, id TransferID, how End) (*TransferRow, 
 
 // endHold ends a hold and gives back what it reserved.
 func (d *decider) endHold(id TransferID, how End, at time.Time) *TransferRow {
-	t := own(d.transfers, d.old.Transfers, id)
+	t := own(d.transfers, d.transferOf, id)
 	t.End, t.Ended = how, at
 	d.fates[t.Num] = id
 	d.reserve(&t.Transfer, -1)
