@@ -17,7 +17,7 @@ const Module = "github.com/kozamori/kozamori"
 var groups = map[string]string{
 	"words": "money fault id kana clock",
 	"rules": "ledger outbox risk identity zengin",
-	"sql":   "store/sqldb store/ledgersql store/outboxsql store/sessionsql",
+	"sql":   "store/sqldb store/ledgersql store/outboxsql store/sessionsql store/rolesql",
 	// what a role's server is made of, apart from the role's own rules and store
 	"serving": "server wire web observe config notify keyfile sql",
 }
@@ -39,6 +39,7 @@ var may = map[string]string{
 	"store/sqldb":      "words",
 	"store/ledgersql":  "words ledger store/sqldb",
 	"store/outboxsql":  "words outbox store/sqldb",
+	"store/rolesql":    "words ledger outbox store/sqldb store/ledgersql store/outboxsql",
 	"store/sessionsql": "words store/sqldb",
 	"store/wallet":     "words rules sql wire wallet",
 	"store/bank":       "words rules sql wire bank",

@@ -5,13 +5,11 @@ package bank
 import (
 	"context"
 	"embed"
-	"fmt"
 
 	"github.com/kozamori/kozamori/internal/bank"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
-	"github.com/kozamori/kozamori/internal/store/ledgersql"
-	"github.com/kozamori/kozamori/internal/store/outboxsql"
+	"github.com/kozamori/kozamori/internal/store/rolesql"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 )
 
@@ -20,76 +18,30 @@ var files embed.FS
 
 // Store is a bank's tables.
 type Store struct {
-	db     *sqldb.DB
-	chain  bank.Chain
-	books  *ledgersql.Store
-	outbox *outboxsql.Store
+	*rolesql.Store
+	db    *sqldb.DB
+	chain bank.Chain
 }
 
 var _ bank.Store = (*Store)(nil)
 
-// Open opens or creates a bank's tables, in a file or a schema as sqldb.Open, and applies no migration: Migrate and Pending do and tell. The sealer's
-// key must lie outside the file; chain signs the evidence.
-func Open(path string, sealer outbox.Sealer, chain bank.Chain) (*Store, error) {
-	db, err := sqldb.OpenAsIs(path, ledgersql.Migrations(), outboxsql.Migrations(), sqldb.Source{Name: "bank", FS: files})
-	if err != nil {
+// Open opens or creates a bank's tables, as rolesql.Open; chain signs the evidence.
+func Open(where string, sealer outbox.Sealer, chain bank.Chain) (*Store, error) {
+	s := &Store{chain: chain}
+	var err error
+	if s.Store, err = rolesql.Open(where, "bank", files, sealer, s.write); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, chain: chain, outbox: outboxsql.New(db, sealer)}
-	s.books = ledgersql.New(db, s.apply)
+	s.db = s.DB()
 	return s, nil
 }
 
-// Migrate applies what the file lacks and names it.
-func (s *Store) Migrate(ctx context.Context) ([]string, error) { return s.db.Migrate(ctx) }
-
-// Pending names what Migrate would apply.
-func (s *Store) Pending(ctx context.Context) ([]string, error) { return s.db.Pending(ctx) }
-
-// Lead makes this process the one that writes, as sqldb.DB.Lead.
-func (s *Store) Lead(ctx context.Context) error { return s.db.Lead(ctx) }
-
-// Lost waits until another process has taken over, as sqldb.DB.Lost.
-func (s *Store) Lost(ctx context.Context) error { return s.db.Lost(ctx) }
-
-// Books is the ledger's own part of the file.
-func (s *Store) Books() *ledgersql.Store { return s.books }
-
-// Outbox is the part of the file that a runner delivers.
-func (s *Store) Outbox() *outboxsql.Store { return s.outbox }
-
-// Ready says whether the file can be read and written.
-func (s *Store) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
-
-// Close waits for what runs and closes the file.
-func (s *Store) Close() error { return s.db.Close() }
-
-// Commit implements bank.Store.
-func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
-	return writeErr("Commit", s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.apply(ctx, tx, rows) }))
-}
-
-// apply writes the rows of both halves of the bank, and outbox messages.
-func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, rows []ledger.Write) error {
-	for _, row := range rows {
-		if m, ok := row.(outbox.Message); ok {
-			if err := s.outbox.Insert(ctx, tx, m); err != nil {
-				return err
-			}
-			continue
-		}
-		known, err := s.writeLinking(ctx, tx, row)
-		if !known && err == nil {
-			known, err = writeMoney(ctx, tx, row)
-		}
-		if err != nil {
-			return err
-		}
-		if !known {
-			return fmt.Errorf("store.bank: nobody writes rows like %T", row)
-		}
+// write writes a row of either half of the bank.
+func (s *Store) write(ctx context.Context, tx *sqldb.Tx, row ledger.Write) (known bool, err error) {
+	if known, err := s.writeLinking(ctx, tx, row); known || err != nil {
+		return known, err
 	}
-	return nil
+	return writeMoney(ctx, tx, row)
 }
 
 // writeLinking writes a row of the linking half; known is false for a row of another kind.

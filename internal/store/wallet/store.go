@@ -11,8 +11,7 @@ import (
 	"github.com/kozamori/kozamori/internal/fault"
 	"github.com/kozamori/kozamori/internal/ledger"
 	"github.com/kozamori/kozamori/internal/outbox"
-	"github.com/kozamori/kozamori/internal/store/ledgersql"
-	"github.com/kozamori/kozamori/internal/store/outboxsql"
+	"github.com/kozamori/kozamori/internal/store/rolesql"
 	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wallet"
 )
@@ -22,76 +21,30 @@ var files embed.FS
 
 // Store is a wallet's tables.
 type Store struct {
+	*rolesql.Store
 	db     *sqldb.DB
 	sealer outbox.Sealer
-	books  *ledgersql.Store
-	outbox *outboxsql.Store
 }
 
 var _ wallet.Store = (*Store)(nil)
 
-// Open opens or creates a wallet's tables, in a file or a schema as sqldb.Open, and applies no migration: Migrate and Pending do and tell. The sealer's
-// key must lie outside the file.
-func Open(path string, sealer outbox.Sealer) (*Store, error) {
-	db, err := sqldb.OpenAsIs(path, ledgersql.Migrations(), outboxsql.Migrations(), sqldb.Source{Name: "wallet", FS: files})
-	if err != nil {
+// Open opens or creates a wallet's tables, as rolesql.Open.
+func Open(where string, sealer outbox.Sealer) (*Store, error) {
+	s := &Store{sealer: sealer}
+	var err error
+	if s.Store, err = rolesql.Open(where, "wallet", files, sealer, s.write); err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, sealer: sealer, outbox: outboxsql.New(db, sealer)}
-	s.books = ledgersql.New(db, s.apply)
+	s.db = s.DB()
 	return s, nil
 }
 
-// Migrate applies what the file lacks and names it.
-func (s *Store) Migrate(ctx context.Context) ([]string, error) { return s.db.Migrate(ctx) }
-
-// Pending names what Migrate would apply.
-func (s *Store) Pending(ctx context.Context) ([]string, error) { return s.db.Pending(ctx) }
-
-// Lead makes this process the one that writes, as sqldb.DB.Lead.
-func (s *Store) Lead(ctx context.Context) error { return s.db.Lead(ctx) }
-
-// Lost waits until another process has taken over, as sqldb.DB.Lost.
-func (s *Store) Lost(ctx context.Context) error { return s.db.Lost(ctx) }
-
-// Books is the ledger's own part of the file.
-func (s *Store) Books() *ledgersql.Store { return s.books }
-
-// Outbox is the part of the file that a runner delivers.
-func (s *Store) Outbox() *outboxsql.Store { return s.outbox }
-
-// Ready says whether the file can be read and written.
-func (s *Store) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
-
-// Close waits for what runs and closes the file.
-func (s *Store) Close() error { return s.db.Close() }
-
-// Commit implements wallet.Store.
-func (s *Store) Commit(ctx context.Context, rows ...ledger.Write) error {
-	return writeErr("Commit", s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.apply(ctx, tx, rows) }))
-}
-
-// apply writes the rows of both halves of the wallet, and outbox messages.
-func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, rows []ledger.Write) error {
-	for _, row := range rows {
-		if m, ok := row.(outbox.Message); ok {
-			if err := s.outbox.Insert(ctx, tx, m); err != nil {
-				return err
-			}
-			continue
-		}
-		known, err := s.writePeople(ctx, tx, row)
-		if !known && err == nil {
-			known, err = writeMoney(ctx, tx, row)
-		}
-		if err != nil {
-			return err
-		}
-		if !known {
-			return fmt.Errorf("store.wallet: nobody writes rows like %T", row)
-		}
+// write writes a row of either half of the wallet.
+func (s *Store) write(ctx context.Context, tx *sqldb.Tx, row ledger.Write) (known bool, err error) {
+	if known, err := s.writePeople(ctx, tx, row); known || err != nil {
+		return known, err
 	}
-	return nil
+	return writeMoney(ctx, tx, row)
 }
 
 // writePeople writes a row of the people half; known is false for a row of another kind.
