@@ -44,6 +44,9 @@ func (m Meter) Usage(at time.Time) Usage {
 	return Usage{Day: m.counted(at, DayWindow), Month: m.counted(at, MonthWindow)}
 }
 
+// Uses is how many uses it keeps: what it weighs in memory.
+func (m Meter) Uses() int { return len(m.uses) }
+
 // counted sums the uses that count at a moment. Where one that was dropped would count again, because the clock
 // went back further than Slack, nothing is left to spend: it is money.Max, where the sum stops growing.
 func (m Meter) counted(at time.Time, window time.Duration) money.Yen {

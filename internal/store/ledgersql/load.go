@@ -141,9 +141,7 @@ func (l *loader) keep() {
 	if l.head.Token != l.known.Token || l.s.head.Token != l.known.Token {
 		return
 	}
-	remember(&l.s.accounts, l.readAccounts, func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
-	remember(&l.s.gates, l.readGates, func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
-	remember(&l.s.limits, l.readLimits, func(m *ledger.LimitRow) (ledger.LimitID, int64) { return m.ID, m.Num })
+	l.s.remember(l.readAccounts, l.readGates, l.readLimits)
 }
 
 // find reads the head and the numbers of names.

@@ -49,9 +49,6 @@ var (
 	_ ledger.Reader = (*Store)(nil)
 )
 
-// How many rows are remembered at most, of each sort.
-const remembered = 200_000
-
 // New makes a Store of a database that has the tables of Migrations. apply may be nil where no request has
 // rows.
 func New(db *sqldb.DB, apply Apply) *Store {
@@ -93,9 +90,8 @@ func (s *Store) Commit(ctx context.Context, c ledger.Commit) error {
 	s.storing = ""
 	if err == nil {
 		s.head, s.tree = next, tree
-		remember(&s.accounts, slices.Concat(c.Changes.Accounts, c.Changes.Balances), func(a *ledger.AccountRow) (ledger.AccountID, int64) { return a.ID, a.Num })
-		remember(&s.gates, slices.Concat(c.Changes.Gates, c.Changes.Passed), func(g *ledger.GateRow) (ledger.GateID, int64) { return g.ID, g.Num })
-		remember(&s.limits, slices.Concat(c.Changes.Limits, c.Changes.Used), func(l *ledger.LimitRow) (ledger.LimitID, int64) { return l.ID, l.Num })
+		s.remember(slices.Concat(c.Changes.Accounts, c.Changes.Balances), slices.Concat(c.Changes.Gates, c.Changes.Passed),
+			slices.Concat(c.Changes.Limits, c.Changes.Used))
 		return nil
 	}
 	var failed *sqldb.CommitError

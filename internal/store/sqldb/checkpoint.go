@@ -10,12 +10,12 @@ import (
 // SQLite's log is brought into the file beside the writer and not by it: a commit that had to do so would keep everybody
 // waiting for as long as the disk takes to write what thousands of commits have changed. When the log has grown long, a
 // connection of its own writes most of it; the rest, what was committed meanwhile, is done while nobody writes, so that
-// the log begins anew and does not grow for ever.
+// the log begins anew. It does so only when nobody reads as of an older commit: a view that stays open lets it grow.
 
 const (
-	longLog    = 4000 // pages of 4 KiB in the log
-	checkEvery = 16   // commits after which its length is looked at
-	longestLog = "64000"
+	longLog    = 4000    // pages of 4 KiB in the log
+	checkEvery = 16      // commits after which its length is looked at
+	longestLog = "64000" // pages after which a commit does it after all
 )
 
 // checkpointer does that for one file.

@@ -183,7 +183,7 @@ var classesOutOfOrder = map[string]bool{
 	"53": true, // insufficient resources
 	"57": true, // operator intervention: shut down, cancelled, out of time
 	"58": true, // the system's own trouble
-	"XX": true, // internal, corrupted; sharded servers say it of a row they refuse, which halving the batch finds
+	"XX": true, // internal, corrupted; a sharded server also says it of a key that is there: the batch is tried again, and finds it
 }
 
 // statesOutOfOrder lists those of other classes.

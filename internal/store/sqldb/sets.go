@@ -67,7 +67,7 @@ func (b *Batch) Exec(what, query string, set Set) {
 }
 
 // First puts a statement before all others that must change exactly one row for each row of the set; otherwise the
-// error is failed, and nothing else has been done.
+// error is failed, whatever became of the others: the transaction must be given up.
 func (b *Batch) First(failed error, query string, set Set) {
 	b.statements = append([]statement{{what: failed.Error(), query: query, set: set, untouched: failed}}, b.statements...)
 }
