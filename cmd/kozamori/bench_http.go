@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -26,6 +25,7 @@ import (
 	"github.com/kozamori/kozamori/internal/program"
 	"github.com/kozamori/kozamori/internal/server"
 	"github.com/kozamori/kozamori/internal/server/bankd"
+	"github.com/kozamori/kozamori/internal/store/sqldb"
 	"github.com/kozamori/kozamori/internal/wire"
 )
 
@@ -139,10 +139,7 @@ func (f *httpFlags) measure(ctx context.Context) (rep bench.HTTPReport, err erro
 }
 
 // The bank that is measured.
-const (
-	benchBank    = "0149"
-	benchSchemas = "kozamori_bench_"
-)
+const benchBank = "0149"
 
 // startBank makes a bank with one channel and runs it.
 func (f *httpFlags) startBank(ctx context.Context, dir string) (*child, error) {
@@ -152,14 +149,9 @@ func (f *httpFlags) startBank(ctx context.Context, dir string) (*child, error) {
 	}
 	store := ""
 	if f.Store != "sqlite" {
-		u, err := url.Parse(f.Store)
-		if err != nil {
-			return nil, errors.New("--store: want sqlite, or postgres://user@host/database") // and not the URL: it may hold a password
+		if f.Store, err = bench.OwnSchema(f.Store); err != nil {
+			return nil, fmt.Errorf("--store: %w", err)
 		}
-		q := u.Query()
-		q.Set("search_path", fmt.Sprintf("%s%d", benchSchemas, clock.Micros(clock.System())))
-		u.RawQuery = q.Encode()
-		f.Store = u.String()
 		store = f.Store
 	}
 	_, port, _ := net.SplitHostPort(address)
@@ -225,7 +217,7 @@ func (f *httpFlags) dropSchemas(ctx context.Context) error {
 	cfg := bankd.Config{Data: bankd.DataConfig{Store: observe.Secret(f.Store)}, Banks: []bankd.BankConfig{{Code: benchBank}}}
 	var errs []error
 	for _, place := range bankd.Places(cfg) {
-		errs = append(errs, bench.Drop(context.WithoutCancel(ctx), place))
+		errs = append(errs, sqldb.Drop(context.WithoutCancel(ctx), place))
 	}
 	return errors.Join(errs...)
 }

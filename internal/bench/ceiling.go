@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -122,31 +120,4 @@ func size(ctx context.Context, db *sqldb.DB) (bytes int64, err error) {
 	}
 	err = db.Read().QueryRowContext(ctx, query).Scan(&bytes)
 	return bytes, err
-}
-
-// Drop removes the schema of a place on a PostgreSQL server, which must be a bench's.
-func Drop(ctx context.Context, place string) error {
-	db, err := sqldb.Open(place)
-	if err != nil {
-		return err
-	}
-	return errors.Join(drop(ctx, db), db.Close())
-}
-
-// drop removes the schema of a run; a file is the caller's.
-func drop(ctx context.Context, db *sqldb.DB) error {
-	if db.Engine() != sqldb.PostgreSQL {
-		return nil
-	}
-	return db.Write(ctx, func(tx *sqldb.Tx) error {
-		var schema string
-		if err := tx.QueryRowContext(ctx, `SELECT current_schema()`).Scan(&schema); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(schema, "kozamori_bench_") {
-			return fmt.Errorf("bench: %q is not ours to drop", schema)
-		}
-		_, err := tx.ExecContext(ctx, `DROP SCHEMA "`+schema+`" CASCADE`)
-		return err
-	})
 }

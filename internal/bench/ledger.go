@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -91,21 +92,32 @@ func (c *counted) Commit(ctx context.Context, commit ledger.Commit) error {
 	return c.Store.Commit(ctx, commit)
 }
 
+// OwnSchema is the URL of a database with the name of a schema that no other run has, whatever schema the URL names.
+func OwnSchema(where string) (string, error) {
+	u, err := url.Parse(where)
+	if err != nil {
+		return "", errors.New("want sqlite, or postgres://user@host/database") // and not the URL: it may hold a password
+	}
+	q := u.Query()
+	q.Set("search_path", fmt.Sprintf("kozamori_bench_%d", clock.Micros(clock.System())))
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
 // Run measures.
 func (l Ledger) Run(ctx context.Context) (rep Report, err error) {
 	place := filepath.Join(l.Dir, "bench.db")
 	if sqldb.IsPostgres(l.Store) {
-		sep := "?"
-		if strings.Contains(l.Store, "?") {
-			sep = "&"
+		if place, err = OwnSchema(l.Store); err != nil {
+			return rep, err
 		}
-		place = fmt.Sprintf("%s%ssearch_path=kozamori_bench_%d", l.Store, sep, clock.Micros(clock.System()))
+		defer func() { err = errors.Join(err, sqldb.Drop(context.WithoutCancel(ctx), place)) }()
 	}
 	db, err := sqldb.Open(place, ledgersql.Migrations())
 	if err != nil {
 		return rep, err
 	}
-	defer func() { err = errors.Join(err, drop(ctx, db), db.Close()) }()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	r := &run{Ledger: l, db: db, books: ledgersql.New(db, nil), now: clock.System()}
 	if l.NoLog {
 		r.books.WithoutLog()
